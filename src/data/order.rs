@@ -1,0 +1,52 @@
+//! The order in which an epoch visits the training images: seeded, and the same whether the shards were there at
+//! the start or are still arriving.
+//!
+//! The first epoch visits one block of images (a shard) after the other, each block shuffled in itself, so that
+//! training can start on the first shard without the order depending on the network's speed. Every later epoch
+//! shuffles all images.
+
+use rand::{Rng, RngExt, SeedableRng, rngs::ChaCha8Rng};
+
+/// Independent streams of random numbers drawn from a run's one seed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stream {
+    /// The network's first weights.
+    Weights,
+    /// The order of epoch `.0`, counted from 0.
+    Order(u32),
+    /// Dropout masks.
+    Dropout,
+}
+
+/// A generator for one purpose of a run. Streams of one seed are independent of each other (ChaCha's stream number),
+/// and the same on every machine.
+pub fn rng(seed: u32, stream: Stream) -> ChaCha8Rng {
+    let mut rng = ChaCha8Rng::seed_from_u64(u64::from(seed));
+    rng.set_stream(match stream {
+        Stream::Weights => 0,
+        Stream::Dropout => 1,
+        Stream::Order(epoch) => 2 + u64::from(epoch),
+    });
+    rng
+}
+
+/// The images of `epoch` (from 0), each of `0..len` once.
+///
+/// `block` is the number of images in a shard; 0 means that the first epoch is shuffled like any other.
+pub fn epoch_order(seed: u32, epoch: u32, len: usize, block: usize) -> Vec<u32> {
+    let mut order: Vec<u32> =
+        (0..u32::try_from(len).expect("a data set in memory has fewer than 2³² images")).collect();
+    let mut rng = rng(seed, Stream::Order(epoch));
+    let block = if epoch == 0 && block > 0 { block } else { len.max(1) };
+    for part in order.chunks_mut(block) {
+        shuffle(part, &mut rng);
+    }
+    order
+}
+
+/// Fisher–Yates, from the last place down (Knuth, TAOCP 2, algorithm 3.4.2 P).
+pub fn shuffle<T>(items: &mut [T], rng: &mut impl Rng) {
+    for last in (1..items.len()).rev() {
+        items.swap(last, rng.random_range(0..=last));
+    }
+}

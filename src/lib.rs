@@ -1,0 +1,35 @@
+//! Kiln trains a convolutional network in a browser tab.
+//!
+//! The rooms of the house, and who may call whom. An arrow means "may call"; there are no others.
+//!
+//! ```text
+//!   page ──► protocol ◄── worker ──► training ──► model ──► (burn)
+//!     │          │           │           │
+//!     └──────────┴──► data ◄─┴───────────┘
+//! ```
+//!
+//! - [`data`]: IDX files, shards and their manifest, the order of batches, a drawing brought to 28×28. Knows no tensor.
+//! - [`model`]: what a network is (configuration, shapes, summary) and, with `cpu`, the network itself on burn.
+//! - [`training`]: what a run is (configuration, metrics) and, with `cpu`, one training step, evaluation and the
+//!   session: the state machine that takes a [`protocol::Command`] and answers with [`protocol::Event`]s. It knows
+//!   neither page nor worker and runs natively and in the browser by the same tests.
+//! - [`protocol`]: all that passes between page and worker, versioned.
+//! - `worker` (wasm, `cpu`): the ports, fetching and keeping shards, opening the device; drives a session.
+//! - `page` (wasm, `page`): the page's state (an event is applied to it), views, charts, pad.
+//!
+//! The walls are cargo features, so that a line in the wrong room does not compile: `page` links no burn, `cpu` links
+//! burn's CPU backend and no GPU code, `gpu` adds the WebGPU backend to the same engine. There is one binary for each
+//! (`src/bin`), so a visitor downloads only what the machine can use. Modules below that name no feature are plain
+//! data and belong to every binary.
+//!
+//! Flow is one way: a click → `Command` → worker → `Session` → `Event` → page state → views.
+
+pub mod data;
+pub mod model;
+pub mod protocol;
+pub mod training;
+
+#[cfg(all(feature = "page", target_arch = "wasm32"))]
+pub mod page;
+#[cfg(all(feature = "cpu", target_arch = "wasm32"))]
+pub mod worker;

@@ -1,0 +1,13 @@
+//! The network: what it is made of ([`config`]), what comes out of each layer ([`summary`]) and, with the feature
+//! `cpu`, the network itself on burn ([`network`]), whose one convolution block is [`block`].
+
+#[cfg(feature = "cpu")]
+pub mod block;
+pub mod config;
+#[cfg(feature = "cpu")]
+pub mod network;
+pub mod summary;
+
+pub use config::{Convolution, NetworkConfig, Padding};
+#[cfg(feature = "cpu")]
+pub use summary::{Layer, NetworkError, Summary, summarize};

@@ -1,0 +1,128 @@
+//! Shapes and parameters of each layer, as Keras prints them; and, for a network that can't be built, which layer
+//! fails and why.
+
+use super::{NetworkConfig, Padding};
+use crate::data::SIDE;
+
+/// One line of a summary.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Layer {
+    /// A stable name: `conv1`, `pool1`, `norm1`, `flatten`, `dense1`, `dropout1`.
+    pub name: String,
+    /// The output of one image: `[channels, height, width]` or `[features]`.
+    pub output: Vec<usize>,
+    /// Trainable parameters.
+    pub parameters: usize,
+}
+
+/// All layers of a network that can be built.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Summary {
+    /// From the image to the logits.
+    pub layers: Vec<Layer>,
+}
+
+impl Summary {
+    /// All trainable parameters.
+    pub fn parameters(&self) -> usize {
+        self.layers.iter().map(|layer| layer.parameters).sum()
+    }
+
+    /// The layer of that name.
+    pub fn layer(&self, name: &str) -> Option<&Layer> {
+        self.layers.iter().find(|layer| layer.name == name)
+    }
+}
+
+/// Why a network can't be built. Layers are counted as a reader does: convolution blocks from 1.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum NetworkError {
+    /// The kernel is larger than what it is laid on.
+    #[error("Layer {layer} doesn't fit: a {kernel}×{kernel} kernel on {side}×{side} pixels.")]
+    Kernel {
+        /// The block, from 1.
+        layer: usize,
+        /// The kernel's side.
+        kernel: usize,
+        /// The input's side.
+        side: usize,
+    },
+    /// Nothing is left to pool.
+    #[error("Layer {layer} doesn't fit: {side}×{side} can't be pooled.")]
+    Pool {
+        /// The block, from 1.
+        layer: usize,
+        /// The side of the map before the pool.
+        side: usize,
+    },
+    /// A size is zero, even where it must be odd, or larger than a tab can hold.
+    #[error("Layer {layer}: {what}.")]
+    Size {
+        /// The layer, from 1, dense layers counted on after the blocks.
+        layer: usize,
+        /// What is wrong.
+        what: &'static str,
+    },
+    /// Dropout outside 0 … 0.9.
+    #[error("Dropout must lie between 0 and 0.9.")]
+    Dropout,
+}
+
+/// The most filters or dense outputs that one layer may have.
+pub const MAX_WIDTH: usize = 1024;
+
+/// Works out every layer's output and parameters.
+///
+/// # Errors
+/// The first layer that can't be built, and why.
+pub fn summarize(config: &NetworkConfig) -> Result<Summary, NetworkError> {
+    let mut layers = Vec::new();
+    let mut push =
+        |name: String, output: Vec<usize>, parameters: usize| layers.push(Layer { name, output, parameters });
+    let (mut channels, mut side) = (1, SIDE);
+    for (index, conv) in config.convolutions.iter().enumerate() {
+        let layer = index + 1;
+        if conv.filters == 0 || conv.filters > MAX_WIDTH {
+            return Err(NetworkError::Size { layer, what: "1 to 1,024 filters" });
+        }
+        if conv.kernel % 2 == 0 {
+            return Err(NetworkError::Size { layer, what: "the kernel's side must be odd" });
+        }
+        if conv.kernel > side {
+            return Err(NetworkError::Kernel { layer, kernel: conv.kernel, side });
+        }
+        if conv.padding == Padding::Valid {
+            side -= conv.kernel - 1;
+        }
+        let parameters = conv.filters * (channels * conv.kernel * conv.kernel + 1);
+        channels = conv.filters;
+        push(format!("conv{layer}"), vec![channels, side, side], parameters);
+        if conv.pool {
+            if side < 2 {
+                return Err(NetworkError::Pool { layer, side });
+            }
+            side /= 2;
+            push(format!("pool{layer}"), vec![channels, side, side], 0);
+        }
+        if config.batch_norm {
+            push(format!("norm{layer}"), vec![channels, side, side], 2 * channels);
+        }
+    }
+    let mut features = channels * side * side;
+    push("flatten".into(), vec![features], 0);
+    if !(0.0..=0.9).contains(&config.dropout) {
+        return Err(NetworkError::Dropout);
+    }
+    for (index, &width) in config.dense.iter().chain([&config.classes]).enumerate() {
+        let dense = index + 1;
+        if width == 0 || width > MAX_WIDTH {
+            return Err(NetworkError::Size { layer: config.convolutions.len() + dense, what: "1 to 1,024 outputs" });
+        }
+        push(format!("dense{dense}"), vec![width], width * (features + 1));
+        features = width;
+        if dense <= config.dense.len() && config.dropout > 0.0 {
+            push(format!("dropout{dense}"), vec![width], 0);
+        }
+    }
+    Ok(Summary { layers })
+}

@@ -1,0 +1,389 @@
+//! All that passes between page and worker: a [`Command`] one way, [`Event`]s the other. Nothing else does.
+//!
+//! Both are plain data and travel as structured clones. A worker of another build is told by [`VERSION`]. What
+//! belongs to a run carries the run's id; the page ignores events of a run that is no longer its own, and the
+//! session ignores commands of a run that it no longer has. Why something failed is an enum, never text to match.
+
+use serde::{Deserialize, Serialize};
+use serde_bytes::ByteBuf;
+
+use crate::data::{CLASSES, Split};
+use crate::training::{RunConfig, Score, StepPoint};
+
+/// Raised with every change of the types in this module. A worker answers [`Event::Ready`] with its own.
+pub const VERSION: u32 = 1;
+
+/// Names one run within a page's life. The page counts them up from 1.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct RunId(pub u32);
+
+/// What runs the network.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum DeviceKind {
+    /// burn's CPU backend, with SIMD.
+    Cpu,
+    /// burn's WebGPU backend.
+    WebGpu,
+}
+
+/// Why that device was chosen.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum DeviceReason {
+    /// A hardware adapter with all that is needed.
+    UsableGpu,
+    /// The user asked for it.
+    Asked,
+    /// The browser offers no WebGPU.
+    NoWebGpu,
+    /// The browser has WebGPU and gave no adapter.
+    NoAdapter,
+    /// The adapter is emulated in software: slower than the CPU's own way.
+    SoftwareAdapter,
+    /// The adapter lacks a feature that burn needs.
+    MissingFeature(String),
+    /// The adapter refused to open a device.
+    Refused(String),
+    /// One forward pass came out otherwise than on the CPU, by that much.
+    SelfCheck {
+        /// Largest difference of a logit.
+        difference: f32,
+    },
+    /// The GPU was lost in a run.
+    Lost,
+}
+
+/// What the page asks for. `Open` comes first and once.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "kebab-case")]
+pub enum Command {
+    /// Open the device and start fetching the data.
+    Open {
+        /// What the page chose. A worker without GPU code opens the CPU.
+        device: DeviceKind,
+        /// Why.
+        reason: DeviceReason,
+        /// URL of the manifest.
+        manifest: String,
+    },
+    /// Fetch again what failed or is missing.
+    FetchAgain,
+    /// Begin a run; a run under way is given up.
+    Start {
+        /// The new run.
+        run: RunId,
+        /// Its configuration.
+        config: RunConfig,
+        /// Do one batch, then pause.
+        one_batch: bool,
+        /// Go on from here instead of from new weights.
+        from: Option<Checkpoint>,
+    },
+    /// Pause after the batch under way.
+    Pause {
+        /// The run.
+        run: RunId,
+    },
+    /// Go on, after a pause or after a stop.
+    Resume {
+        /// The run.
+        run: RunId,
+    },
+    /// Do one batch of a paused run, and pause again.
+    Step {
+        /// The run.
+        run: RunId,
+    },
+    /// End the run; its network stays as it is.
+    Stop {
+        /// The run.
+        run: RunId,
+    },
+    /// Look at the test images with the network of a stopped run.
+    Test {
+        /// The run.
+        run: RunId,
+    },
+    /// Use another learning rate from the next batch on.
+    SetLearningRate {
+        /// The run.
+        run: RunId,
+        /// The new rate.
+        learning_rate: f64,
+    },
+    /// Read a drawing. Only the latest one is answered.
+    Predict {
+        /// Comes back in the answer.
+        id: u32,
+        /// 28×28 bytes, 0 is paper.
+        pixels: ByteBuf,
+    },
+}
+
+/// How much of the data is here.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DataProgress {
+    /// What the data is called, for example `MNIST` or `synthetic digits`; empty until the manifest is here.
+    pub name: String,
+    /// Whether a program drew the digits.
+    pub synthetic: bool,
+    /// Bytes here, from the network or from the cache.
+    pub bytes: u64,
+    /// Bytes of all shards.
+    pub total_bytes: u64,
+    /// Bytes that came over the network in this visit.
+    pub fetched_bytes: u64,
+    /// Shards here and checked.
+    pub shards: u32,
+    /// All shards.
+    pub total_shards: u32,
+    /// Training images here and checked.
+    pub train_images: u32,
+    /// All training images.
+    pub total_train_images: u32,
+    /// All validation images.
+    pub validation_images: u32,
+    /// All test images.
+    pub test_images: u32,
+}
+
+/// A network at the end of an epoch, enough to go on from there.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Checkpoint {
+    /// Epochs done.
+    pub epoch: u32,
+    /// The validation that it got.
+    pub score: Score,
+    /// All parameters and batch norm statistics, little-endian f32, in the network's order.
+    pub weights: ByteBuf,
+}
+
+/// The outputs of one layer for a drawing, each map scaled to bytes by the layer's largest value.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LayerMaps {
+    /// The layer's name, as in the summary.
+    pub name: String,
+    /// Width and height of a map; 1 for a dense layer.
+    pub side: u32,
+    /// `maps × side × side` bytes.
+    pub maps: ByteBuf,
+}
+
+/// What the worker tells.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "kebab-case")]
+pub enum Event {
+    /// The binary is loaded and listens.
+    Ready {
+        /// [`VERSION`] of the worker.
+        version: u32,
+    },
+    /// The device is open.
+    Opened {
+        /// What it is.
+        device: DeviceKind,
+        /// The adapter's name; empty for the CPU.
+        name: String,
+        /// Why it was chosen.
+        reason: DeviceReason,
+    },
+    /// More data is here.
+    Data(DataProgress),
+    /// A run began.
+    Started {
+        /// The run.
+        run: RunId,
+    },
+    /// The device prepares its kernels for the run's first batch.
+    Compiling {
+        /// The run.
+        run: RunId,
+    },
+    /// The run waits for images that are still on their way.
+    Waiting {
+        /// The run.
+        run: RunId,
+    },
+    /// Batches were done.
+    Steps {
+        /// The run.
+        run: RunId,
+        /// In order; possibly several at once.
+        points: Vec<StepPoint>,
+        /// Training speed over the last second or so; 0 before it was measured.
+        images_per_second: f32,
+    },
+    /// An epoch's validation is under way.
+    Validating {
+        /// The run.
+        run: RunId,
+    },
+    /// An epoch ended and was validated.
+    Validated {
+        /// The run.
+        run: RunId,
+        /// Epochs done.
+        epoch: u32,
+        /// On the validation images.
+        score: Score,
+        /// Whether it is the best so far, and so the one that is kept.
+        best: bool,
+    },
+    /// The network as it stood at an epoch's end, for the page to keep.
+    Checkpoint {
+        /// The run.
+        run: RunId,
+        /// The network.
+        checkpoint: Checkpoint,
+    },
+    /// The run is paused.
+    Paused {
+        /// The run.
+        run: RunId,
+        /// Steps done.
+        step: u32,
+    },
+    /// The run goes on.
+    Resumed {
+        /// The run.
+        run: RunId,
+    },
+    /// The test is under way.
+    Testing {
+        /// The run.
+        run: RunId,
+        /// Images looked at.
+        done: u32,
+        /// All test images.
+        total: u32,
+    },
+    /// The run ended.
+    Finished {
+        /// The run.
+        run: RunId,
+        /// Steps done.
+        step: u32,
+        /// Whether it was stopped before its last step.
+        stopped: bool,
+        /// The epoch whose network is used now, if one was validated.
+        best_epoch: Option<u32>,
+        /// The test, if it was taken.
+        test: Option<Score>,
+    },
+    /// A drawing was read.
+    Prediction {
+        /// The id of the command.
+        id: u32,
+        /// One for each digit; they sum to 1.
+        probabilities: [f32; CLASSES],
+        /// What each layer made of it.
+        inside: Vec<LayerMaps>,
+    },
+    /// Something failed.
+    Failed {
+        /// The run that it ended, if any.
+        run: Option<RunId>,
+        /// What and why.
+        failure: Failure,
+    },
+}
+
+impl Event {
+    /// The run that the event belongs to, if it belongs to one.
+    pub fn run(&self) -> Option<RunId> {
+        match self {
+            Event::Started { run }
+            | Event::Compiling { run }
+            | Event::Waiting { run }
+            | Event::Steps { run, .. }
+            | Event::Validating { run }
+            | Event::Validated { run, .. }
+            | Event::Checkpoint { run, .. }
+            | Event::Paused { run, .. }
+            | Event::Resumed { run }
+            | Event::Testing { run, .. }
+            | Event::Finished { run, .. } => Some(*run),
+            Event::Failed { run, .. } => *run,
+            Event::Ready { .. } | Event::Opened { .. } | Event::Data(_) | Event::Prediction { .. } => None,
+        }
+    }
+}
+
+/// What can fail. Each has a page of its own with a way on.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, thiserror::Error)]
+#[serde(tag = "kind", rename_all = "kebab-case")]
+pub enum Failure {
+    /// The browser lacks something without which nothing works. Found by the page.
+    #[error("this browser lacks {missing}")]
+    Unsupported {
+        /// What is missing.
+        missing: String,
+    },
+    /// The worker's binary did not say that it is ready in time. Found by the page.
+    #[error("the engine did not start within {seconds} s")]
+    WorkerSilent {
+        /// How long it was waited for.
+        seconds: u32,
+    },
+    /// The worker is of another build than the page. Found by the page.
+    #[error("the engine speaks version {worker} and the page version {page}")]
+    Version {
+        /// The worker's.
+        worker: u32,
+        /// The page's.
+        page: u32,
+    },
+    /// The worker ended. Found by the page.
+    #[error("the engine stopped: {message}")]
+    WorkerDied {
+        /// The panic's message or the browser's.
+        message: String,
+    },
+    /// The manifest could not be fetched or read.
+    #[error("the list of digits ({url}) can't be used: {what}")]
+    NoData {
+        /// The manifest's URL.
+        url: String,
+        /// What went wrong.
+        what: String,
+    },
+    /// A shard could not be fetched.
+    #[error("{file} can't be fetched: {what}")]
+    MissingShard {
+        /// The shard's file name.
+        file: String,
+        /// What went wrong.
+        what: String,
+    },
+    /// A shard is not what the manifest says.
+    #[error("{file} is damaged: expected {expected}, found {found}")]
+    BadShard {
+        /// The shard's file name.
+        file: String,
+        /// Its split.
+        split: Split,
+        /// What the manifest says: a SHA-256, a size or a count.
+        expected: String,
+        /// What was found.
+        found: String,
+    },
+    /// The loss is no longer a number.
+    #[error("the loss is no longer a number, at step {step}")]
+    NotFinite {
+        /// The step at which it was seen.
+        step: u32,
+    },
+    /// The GPU was lost.
+    #[error("the GPU was lost: {message}")]
+    GpuLost {
+        /// The browser's or the driver's word.
+        message: String,
+    },
+    /// A configuration that can't be run.
+    #[error("{what}")]
+    Configuration {
+        /// What is wrong.
+        what: String,
+    },
+}

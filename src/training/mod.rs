@@ -1,0 +1,19 @@
+//! Training. What a run is ([`config`], [`metrics`]) is plain data; with the feature `cpu` come one step
+//! ([`trainer`]), the look at unseen images ([`evaluation`]) and the state machine around them ([`session`]).
+//!
+//! A worker drives a [`session::Session`]; a test or a native program can drive it just as well, or use the
+//! [`trainer::Trainer`] alone.
+
+pub mod config;
+#[cfg(feature = "cpu")]
+pub mod device;
+#[cfg(feature = "cpu")]
+pub mod evaluation;
+pub mod metrics;
+#[cfg(feature = "cpu")]
+pub mod session;
+#[cfg(feature = "cpu")]
+pub mod trainer;
+
+pub use config::RunConfig;
+pub use metrics::{Score, StepPoint};
