@@ -28,7 +28,7 @@ pub enum DeviceKind {
 }
 
 /// Why that device was chosen.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum DeviceReason {
     /// A hardware adapter with all that is needed.
