@@ -7,6 +7,8 @@
 
 pub mod drawing;
 #[cfg(feature = "data")]
+pub mod gzip;
+#[cfg(feature = "data")]
 pub mod idx;
 #[cfg(feature = "data")]
 pub mod manifest;
