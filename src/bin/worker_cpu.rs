@@ -1,1 +1,12 @@
-fn main() {}
+//! The engine's binary without GPU code.
+
+#[cfg(target_arch = "wasm32")]
+fn main() {
+    kiln::worker::call_constructors();
+    kiln::worker::start();
+}
+
+#[cfg(not(target_arch = "wasm32"))]
+fn main() {
+    eprintln!("This binary is a browser's worker. `cargo xtask serve` shows the page that starts it.");
+}

@@ -1,1 +1,56 @@
-//! (being written)
+//! The one block that the network is made of: convolution + bias + ReLU + pool, behind one function, so that faster
+//! operations can take its place without touching anything else. Called by [`super::network`] alone.
+
+use burn::module::{Module, Param};
+use burn::nn::BatchNorm;
+use burn::tensor::{
+    Tensor, activation,
+    module::{conv2d, max_pool2d},
+    ops::{ConvOptions, MaxPoolOptions},
+};
+
+/// Convolution, bias, ReLU and, if asked for, a 2×2 maximum pool with stride 2.
+///
+/// `input` is `[batch, in, height, width]`, `weight` `[out, in, kernel, kernel]`, `bias` `[out]`; `padding` is the
+/// number of zeros on each side. A pool drops a last odd row and column (7 → 3).
+pub fn conv_relu_pool(input: Tensor<4>, weight: Tensor<4>, bias: Tensor<1>, padding: usize, pool: bool) -> Tensor<4> {
+    let output = conv_relu(input, weight, bias, padding);
+    if pool { max_pool2d(output, MaxPoolOptions::new([2, 2])) } else { output }
+}
+
+/// The block before its pool: `[batch, out, height, width]`.
+pub fn conv_relu(input: Tensor<4>, weight: Tensor<4>, bias: Tensor<1>, padding: usize) -> Tensor<4> {
+    let options = ConvOptions::new([1, 1], [padding, padding], [1, 1], 1);
+    activation::relu(conv2d(input, weight, Some(bias), options))
+}
+
+/// A block's parameters. Batch normalisation, when on, follows the pool, as in the article.
+#[derive(Module, Debug)]
+pub struct Block {
+    /// `[out, in, kernel, kernel]`.
+    pub weight: Param<Tensor<4>>,
+    /// `[out]`.
+    pub bias: Param<Tensor<1>>,
+    /// Over the output's channels.
+    pub norm: Option<BatchNorm>,
+    /// Zeros on each side of the input.
+    pub padding: usize,
+    /// Whether a pool follows the convolution.
+    pub pool: bool,
+}
+
+impl Block {
+    /// `[batch, in, height, width]` → `[batch, out, height', width']`.
+    pub fn forward(&self, input: Tensor<4>) -> Tensor<4> {
+        let output = conv_relu_pool(input, self.weight.val(), self.bias.val(), self.padding, self.pool);
+        match &self.norm {
+            Some(norm) => norm.forward(output),
+            None => output,
+        }
+    }
+
+    /// What the convolution answers before the pool: the maps that a reader is shown.
+    pub fn maps(&self, input: Tensor<4>) -> Tensor<4> {
+        conv_relu(input, self.weight.val(), self.bias.val(), self.padding)
+    }
+}

@@ -10,4 +10,5 @@ pub mod summary;
 
 pub use config::{Convolution, NetworkConfig, Padding};
 #[cfg(feature = "cpu")]
+pub use network::{Network, WeightsError};
 pub use summary::{Layer, NetworkError, Summary, summarize};

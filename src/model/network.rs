@@ -1,1 +1,226 @@
-//! (being written)
+//! The network on burn: one model for every device; which one is decided by the device its tensors are made on.
+//!
+//! First weights come from one host generator, not from the device's, so that CPU and GPU start equal and a seed
+//! reproduces a run.
+
+use burn::module::{Module, Param};
+use burn::nn::{BatchNorm, BatchNormConfig, Dropout, DropoutConfig, Linear};
+use burn::tensor::{Device, Gradients, Tensor, TensorData, activation};
+use rand::RngExt;
+
+use super::block::Block;
+use super::{NetworkConfig, NetworkError, Padding, summarize};
+use crate::data::SIDE;
+use crate::data::order::{Stream, rng};
+
+/// A convolutional network for `[batch, 1, 28, 28]` images in 0 … 1, answering `[batch, classes]` logits.
+#[derive(Module, Debug)]
+pub struct Network {
+    blocks: Vec<Block>,
+    dense: Vec<Linear>,
+    dropout: Dropout,
+}
+
+/// What one parameter tensor is, for whoever fills it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Part {
+    /// A kernel or matrix with that many inputs and outputs for each of its units.
+    Weight { inputs: usize, outputs: usize },
+    /// Starts at zero: biases, batch norm's shift and mean.
+    Zeros,
+    /// Starts at one: batch norm's scale and variance.
+    Ones,
+}
+
+/// Saved weights do not fit the configuration.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum WeightsError {
+    /// The network itself can't be built.
+    #[error(transparent)]
+    Network(#[from] NetworkError),
+    /// Another number of values than the network has.
+    #[error("{found} bytes of weights where the network has {expected}")]
+    Length {
+        /// Bytes that the network takes.
+        expected: usize,
+        /// Bytes that were given.
+        found: usize,
+    },
+}
+
+impl Network {
+    /// A new network with Glorot-uniform weights (Glorot & Bengio 2010, eq. 16) and zero biases drawn from `seed`.
+    ///
+    /// # Errors
+    /// The layer that can't be built.
+    pub fn new(config: &NetworkConfig, seed: u32, device: &Device) -> Result<Self, NetworkError> {
+        let mut rng = rng(seed, Stream::Weights);
+        Self::build(config, device, |part, len| match part {
+            Part::Weight { inputs, outputs } => {
+                let limit = (6.0 / (inputs + outputs) as f32).sqrt();
+                (0..len).map(|_| rng.random_range(-limit..limit)).collect()
+            }
+            Part::Zeros => vec![0.0; len],
+            Part::Ones => vec![1.0; len],
+        })
+    }
+
+    /// A network with the values that [`Network::to_bytes`] gave.
+    ///
+    /// # Errors
+    /// A configuration that can't be built, or bytes of another length than its parameters take.
+    pub fn from_bytes(config: &NetworkConfig, bytes: &[u8], device: &Device) -> Result<Self, WeightsError> {
+        let summary = summarize(config)?;
+        let statistics = if config.batch_norm { config.convolutions.iter().map(|c| 2 * c.filters).sum() } else { 0 };
+        let expected = 4 * (summary.parameters() + statistics);
+        if bytes.len() != expected {
+            return Err(WeightsError::Length { expected, found: bytes.len() });
+        }
+        let mut values = bytes.chunks_exact(4).map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]]));
+        Ok(Self::build(config, device, |_, len| values.by_ref().take(len).collect())?)
+    }
+
+    /// Asks `fill` for each tensor's values, in the order of [`Network::parts`].
+    fn build(
+        config: &NetworkConfig,
+        device: &Device,
+        mut fill: impl FnMut(Part, usize) -> Vec<f32>,
+    ) -> Result<Self, NetworkError> {
+        summarize(config)?;
+        let (mut channels, mut side) = (1, SIDE);
+        let blocks = config
+            .convolutions
+            .iter()
+            .map(|conv| {
+                let area = conv.kernel * conv.kernel;
+                let part = Part::Weight { inputs: channels * area, outputs: conv.filters * area };
+                let weight = fill(part, conv.filters * channels * area);
+                let weight =
+                    Param::from_data(TensorData::new(weight, [conv.filters, channels, conv.kernel, conv.kernel]), device);
+                let bias = vector(fill(Part::Zeros, conv.filters), device);
+                let norm = config.batch_norm.then(|| BatchNorm {
+                    gamma: vector(fill(Part::Ones, conv.filters), device),
+                    beta: vector(fill(Part::Zeros, conv.filters), device),
+                    running_mean: running(fill(Part::Zeros, conv.filters), device),
+                    running_var: running(fill(Part::Ones, conv.filters), device),
+                    ..BatchNormConfig::new(conv.filters).init(device)
+                });
+                channels = conv.filters;
+                let padding = match conv.padding {
+                    Padding::Same => conv.kernel / 2,
+                    Padding::Valid => {
+                        side -= conv.kernel - 1;
+                        0
+                    }
+                };
+                if conv.pool {
+                    side /= 2;
+                }
+                Block { weight, bias, norm, padding, pool: conv.pool }
+            })
+            .collect();
+        let mut inputs = channels * side * side;
+        let dense = config
+            .dense
+            .iter()
+            .chain([&config.classes])
+            .map(|&outputs| {
+                let weight = fill(Part::Weight { inputs, outputs }, inputs * outputs);
+                let weight = Param::from_data(TensorData::new(weight, [inputs, outputs]), device);
+                inputs = outputs;
+                Linear { weight, bias: Some(vector(fill(Part::Zeros, outputs), device)) }
+            })
+            .collect();
+        Ok(Self { blocks, dense, dropout: DropoutConfig::new(config.dropout).init() })
+    }
+
+    /// `[batch, 1, 28, 28]` → `[batch, classes]` logits.
+    pub fn forward(&self, images: Tensor<4>) -> Tensor<2> {
+        let features = self.blocks.iter().fold(images, |x, block| block.forward(x));
+        self.classify(features.flatten(1, 3))
+    }
+
+    /// The dense layers: `[batch, features]` → `[batch, classes]`.
+    fn classify(&self, features: Tensor<2>) -> Tensor<2> {
+        let (last, hidden) = self.dense.split_last().expect("a network has at least its output layer");
+        let features =
+            hidden.iter().fold(features, |x, dense| self.dropout.forward(activation::relu(dense.forward(x))));
+        last.forward(features)
+    }
+
+    /// A look inside: the logits of one image, and what each layer answered to it, from `conv1` to the last hidden
+    /// dense layer, with the layer's name and the side of its maps.
+    pub fn inside(&self, image: Tensor<4>) -> (Tensor<2>, Vec<(String, usize, Tensor<1>)>) {
+        let mut layers = Vec::new();
+        let mut x = image;
+        for (index, block) in self.blocks.iter().enumerate() {
+            let maps = block.maps(x.clone());
+            let side = maps.dims()[3];
+            layers.push((format!("conv{}", index + 1), side, maps.flatten(0, 3)));
+            x = block.forward(x);
+        }
+        let features: Tensor<2> = x.flatten(1, 3);
+        let mut hidden = features.clone();
+        for (index, dense) in self.dense[..self.dense.len() - 1].iter().enumerate() {
+            hidden = activation::relu(dense.forward(hidden));
+            layers.push((format!("dense{}", index + 1), 1, hidden.clone().flatten(0, 1)));
+        }
+        (self.classify(features), layers)
+    }
+
+    /// All tensors, flat, in the order in which they are built: for each block its weight, bias and batch norm's
+    /// scale, shift, mean and variance; then each dense layer's weight and bias.
+    pub fn parts(&self) -> Vec<Tensor<1>> {
+        let mut parts = Vec::new();
+        for block in &self.blocks {
+            parts.push(block.weight.val().flatten(0, 3));
+            parts.push(block.bias.val());
+            if let Some(norm) = &block.norm {
+                parts.extend([norm.gamma.val(), norm.beta.val(), norm.running_mean.value(), norm.running_var.value()]);
+            }
+        }
+        for dense in &self.dense {
+            parts.push(dense.weight.val().flatten(0, 1));
+            parts.extend(dense.bias.as_ref().map(Param::val));
+        }
+        parts
+    }
+
+    /// The gradients of all trainable tensors, flat, in the order of [`Network::parts`] less the statistics; `None`
+    /// for a frozen one.
+    pub fn gradients(&self, gradients: &Gradients) -> Vec<Option<Tensor<1>>> {
+        let mut parts = Vec::new();
+        for block in &self.blocks {
+            parts.push(block.weight.val().grad(gradients).map(|g| g.flatten(0, 3)));
+            parts.push(block.bias.val().grad(gradients));
+            if let Some(norm) = &block.norm {
+                parts.push(norm.gamma.val().grad(gradients));
+                parts.push(norm.beta.val().grad(gradients));
+            }
+        }
+        for dense in &self.dense {
+            parts.push(dense.weight.val().grad(gradients).map(|g| g.flatten(0, 1)));
+            parts.extend(dense.bias.as_ref().map(|bias| bias.val().grad(gradients)));
+        }
+        parts
+    }
+
+    /// All values as little-endian f32, in the order of [`Network::parts`]. One read from the device.
+    ///
+    /// # Errors
+    /// The device was lost.
+    pub async fn to_bytes(&self) -> Result<Vec<u8>, crate::training::device::DeviceLost> {
+        let values = crate::training::device::read(self.valid().parts()).await?;
+        Ok(values.into_iter().flatten().flat_map(f32::to_le_bytes).collect())
+    }
+}
+
+fn vector(values: Vec<f32>, device: &Device) -> Param<Tensor<1>> {
+    let len = values.len();
+    Param::from_data(TensorData::new(values, [len]), device)
+}
+
+fn running(values: Vec<f32>, device: &Device) -> burn::module::RunningState<Tensor<1>> {
+    let len = values.len();
+    burn::module::RunningState::new(Tensor::from_data(TensorData::new(values, [len]), device))
+}

@@ -1,1 +1,90 @@
-//! (being written)
+//! The device that runs the network: opening it, and the one way to read from it.
+//!
+//! Reads are asynchronous everywhere: a browser can't wait for the GPU, and the CPU answers at once. Clippy forbids
+//! burn's synchronous reads (clippy.toml).
+
+use burn::tensor::{Device, Tensor, Transaction};
+
+use crate::protocol::DeviceKind;
+
+/// The device stopped answering. Nothing on it can be read any more.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct DeviceLost(pub String);
+
+/// Reads flat tensors in one go.
+///
+/// # Errors
+/// The device was lost, or a kernel on it failed.
+pub async fn read(tensors: Vec<Tensor<1>>) -> Result<Vec<Vec<f32>>, DeviceLost> {
+    let transaction = tensors.into_iter().fold(Transaction::default(), Transaction::register);
+    let data = transaction.execute_async().await.map_err(|error| DeviceLost(format!("{error:?}")))?;
+    data.into_iter()
+        .map(|data| data.try_into_vec::<f32>().map_err(|error| DeviceLost(format!("a read of another type: {error:?}"))))
+        .collect()
+}
+
+/// An open device and what a page says of it.
+#[derive(Debug, Clone)]
+pub struct Opened {
+    /// For burn.
+    pub device: Device,
+    /// CPU or WebGPU.
+    pub kind: DeviceKind,
+    /// The adapter's name; empty for the CPU.
+    pub name: String,
+}
+
+impl Opened {
+    /// burn's CPU backend.
+    pub fn cpu() -> Self {
+        Self { device: Device::flex(), kind: DeviceKind::Cpu, name: String::new() }
+    }
+}
+
+/// Opens the default GPU through WebGPU (natively: Vulkan, Metal or DirectX).
+///
+/// # Errors
+/// No adapter, or it refused a device; in the words of wgpu.
+#[cfg(feature = "gpu")]
+pub async fn open_gpu() -> Result<Opened, String> {
+    use burn_wgpu::WgpuSetup;
+
+    let (device, setup) = Device::wgpu_options()
+        .tasks_max(64)
+        .init_with_setup_async()
+        .await
+        .map_err(|error| error.to_string())?;
+    let WgpuSetup { adapter, .. } = setup;
+    let info = adapter.get_info();
+    Ok(Opened { device, kind: DeviceKind::WebGpu, name: info.name })
+}
+
+/// The largest difference that one forward pass may show between GPU and CPU before the GPU is distrusted. Seen:
+/// about 1e-6.
+#[cfg(feature = "gpu")]
+pub const SELF_CHECK_TOLERANCE: f32 = 1e-3;
+
+/// Runs one forward pass on the GPU and on the CPU and gives the largest difference of a logit. A kernel that failed
+/// is silent in a browser: only its numbers tell.
+///
+/// # Errors
+/// The GPU was lost.
+#[cfg(feature = "gpu")]
+pub async fn self_check(gpu: &Device) -> Result<f32, DeviceLost> {
+    use burn::tensor::TensorData;
+
+    use crate::data::{PIXELS, SIDE};
+    use crate::model::{Network, NetworkConfig};
+
+    let mut logits = Vec::new();
+    for device in [gpu, &Device::flex()] {
+        let network = Network::new(&NetworkConfig::default(), 1, device).expect("the default network can be built");
+        let image: Vec<f32> = (0..PIXELS).map(|i| (i % 13) as f32 / 12.0).collect();
+        let image = Tensor::from_data(TensorData::new(image, [1, 1, SIDE, SIDE]), device);
+        logits.push(read(vec![network.forward(image).flatten(0, 1)]).await?.remove(0));
+    }
+    let difference = logits[0].iter().zip(&logits[1]).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+    // A NaN is lost in `max`; it is a difference without bound.
+    Ok(if logits[0].iter().all(|x| x.is_finite()) { difference } else { f32::INFINITY })
+}

@@ -1,1 +1,110 @@
-//! (being written)
+//! The worker's side of the browser: it drives a [`Session`] with what comes from the page and from the network.
+//! The binaries `worker_cpu` and `worker_gpu` call [`start`] and nothing else.
+//!
+//! One loop, one inbox: commands and shards are taken in the order in which they arrive, between two pieces of the
+//! session's work. After each piece the loop gives the browser a turn, so that messages and bytes can arrive.
+
+mod device;
+mod error;
+pub mod fetch;
+mod port;
+pub mod store;
+
+pub use error::WebError;
+
+use futures_channel::mpsc;
+use futures_util::StreamExt;
+use wasm_bindgen_futures::spawn_local;
+
+use crate::data::manifest::Manifest;
+use crate::data::{Images, Split};
+use crate::protocol::{Command, DeviceKind, DeviceReason, Event, VERSION};
+use crate::training::session::{Expected, Session};
+
+/// What the loop takes from its inbox.
+pub enum Input {
+    /// From the page.
+    Command(Command),
+    /// The manifest is here.
+    Manifest(Manifest),
+    /// A shard is here and was checked.
+    Shard(Split, Images),
+}
+
+/// Runs the linker's constructors, once, before anything else. Without one explicit call the linker has every export
+/// run them all again, and burn's are many: 20 ms a call were measured.
+pub fn call_constructors() {
+    unsafe extern "C" {
+        fn __wasm_call_ctors();
+    }
+    // SAFETY: the linker makes this function; it is called once, before anything that the constructors set up is used.
+    unsafe { __wasm_call_ctors() }
+}
+
+/// Starts the engine: listens for commands, says that it is ready, and works until the worker ends.
+pub fn start() {
+    port::report_panics();
+    let (inbox, inputs) = mpsc::unbounded();
+    port::listen(inbox.clone());
+    spawn_local(async move {
+        if let Err(error) = port::hold_life_lock().await {
+            // Without it the page can't tell at once that this worker ended; everything else works.
+            web_sys::console::warn_1(&format!("no life lock: {error}").into());
+        }
+        port::post(&Event::Ready { version: VERSION });
+        run(inputs, inbox).await;
+    });
+}
+
+async fn run(mut inputs: mpsc::UnboundedReceiver<Input>, inbox: mpsc::UnboundedSender<Input>) {
+    // Nothing can be done before the device is chosen, so all but `Open` is dropped until then.
+    let (device, reason, manifest) = loop {
+        match inputs.next().await {
+            Some(Input::Command(Command::Open { device, reason, manifest })) => break (device, reason, manifest),
+            Some(_) => {}
+            None => return,
+        }
+    };
+    // Bytes travel while the device opens.
+    let loader = fetch::Loader::start(manifest, inbox, port::post);
+    let mut session = open(device, reason).await;
+    loop {
+        while let Ok(input) = inputs.try_recv() {
+            take(&mut session, &loader, input);
+        }
+        if session.has_work() {
+            session.advance().await.iter().for_each(port::post);
+            port::turn().await;
+        } else {
+            match inputs.next().await {
+                Some(input) => take(&mut session, &loader, input),
+                None => return,
+            }
+        }
+    }
+}
+
+async fn open(device: DeviceKind, reason: DeviceReason) -> Session {
+    let (opened, reason) = device::open(device, reason).await;
+    port::post(&Event::Opened { device: opened.kind, name: opened.name.clone(), reason });
+    Session::new(opened)
+}
+
+fn take(session: &mut Session, loader: &fetch::Loader, input: Input) {
+    match input {
+        Input::Command(Command::FetchAgain) => loader.again(),
+        Input::Command(command) => session.handle(command).iter().for_each(port::post),
+        Input::Manifest(manifest) => session.expect(expected(&manifest)),
+        Input::Shard(split, images) => session.push(split, images),
+    }
+}
+
+fn expected(manifest: &Manifest) -> Expected {
+    let count = |split| manifest.shards.iter().filter(|s| s.split == split).map(|s| s.count as usize).sum();
+    Expected {
+        train: count(Split::Train),
+        validation: count(Split::Validation),
+        test: count(Split::Test),
+        block: manifest.shards.iter().find(|s| s.split == Split::Train).map_or(0, |s| s.count as usize),
+    }
+}

@@ -1,0 +1,77 @@
+//! What several tests share: small sets of drawn digits and a way to drive a session to rest.
+#![allow(dead_code)] // each test file uses its own part
+
+use kiln::data::{Images, Split};
+use kiln::protocol::{Command, Event, RunId};
+use kiln::training::device::Opened;
+use kiln::training::session::{Expected, Session};
+use kiln::training::RunConfig;
+
+/// Drawn digits, the same ones each time.
+pub fn digits(count: usize, seed: u32) -> Images {
+    kiln::data::synthetic::generate(count, seed.into())
+}
+
+/// A run small enough for a test.
+pub fn small_config() -> RunConfig {
+    RunConfig { epochs: 2, batch_size: 16, train_size: 64, seed: 7, ..RunConfig::default() }
+}
+
+/// A CPU session with 64 training images in two shards, 20 validation and 30 test images.
+pub fn small_session() -> Session {
+    let mut session = empty_session(Opened::cpu());
+    fill(&mut session);
+    session
+}
+
+/// A session that expects the data of [`small_session`] and has none of it.
+pub fn empty_session(device: Opened) -> Session {
+    let mut session = Session::new(device);
+    session.expect(Expected { train: 64, validation: 20, test: 30, block: 32 });
+    session
+}
+
+/// Brings the data.
+pub fn fill(session: &mut Session) {
+    let train = digits(64, 1);
+    for half in 0..2 {
+        session.push(Split::Train, part(&train, half * 32..(half + 1) * 32));
+    }
+    session.push(Split::Validation, digits(20, 2));
+    session.push(Split::Test, digits(30, 3));
+}
+
+/// Some of the images.
+pub fn part(images: &Images, range: std::ops::Range<usize>) -> Images {
+    Images {
+        pixels: images.pixels[range.start * 784..range.end * 784].to_vec(),
+        labels: images.labels[range].to_vec(),
+    }
+}
+
+/// `Start` of a whole run.
+pub fn start(run: u32, config: &RunConfig) -> Command {
+    Command::Start { run: RunId(run), config: config.clone(), one_batch: false, from: None }
+}
+
+/// Works until nothing is left to do.
+pub async fn drive(session: &mut Session) -> Vec<Event> {
+    let mut events = Vec::new();
+    while session.has_work() {
+        events.extend(session.advance().await);
+    }
+    events
+}
+
+/// The losses that were told, in order.
+pub fn losses(events: &[Event]) -> Vec<f32> {
+    events
+        .iter()
+        .filter_map(|event| match event {
+            Event::Steps { points, .. } => Some(points),
+            _ => None,
+        })
+        .flatten()
+        .map(|point| point.loss)
+        .collect()
+}
