@@ -1,0 +1,9 @@
+//! Kiln's chores, run by `cargo xtask`: set-up, data, build, serve, test, size. Nothing of burn is in here, so that
+//! it compiles in a minute on a fresh machine.
+//!
+//! A library as well, because the end-to-end tests use [`server`].
+
+pub mod data;
+mod mnist;
+pub mod paths;
+pub mod report;
