@@ -157,10 +157,86 @@ fn sweep(folder: &Path, manifest: &Manifest) -> Result<()> {
 fn describe(manifest: &Manifest) -> String {
     let [train, validation, test] = Split::ALL.map(|split| manifest.images(split));
     format!(
-        "{} from {}: {train} training, {validation} validation and {test} test images in {} shards, {:.1} MB",
+        "{} ({}): {train} training, {validation} validation and {test} test images in {} shards, {:.1} MB",
         manifest.name,
         manifest.source,
         manifest.shards.len(),
         manifest.total_bytes() as f64 / 1e6
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Blank images, just enough of them.
+    fn set(synthetic: bool) -> Set {
+        let blank = |count| Images { pixels: vec![0; count * PIXELS], labels: vec![3; count] };
+        let name = if synthetic { "synthetic digits" } else { "MNIST" };
+        Set { name, source: "a test".into(), synthetic, train: blank(TRAIN + 10), test: blank(10) }
+    }
+
+    fn names(folder: &Path) -> Vec<String> {
+        let mut names: Vec<_> =
+            fs::read_dir(folder).unwrap().map(|file| file.unwrap().file_name().into_string().unwrap()).collect();
+        names.sort();
+        names
+    }
+
+    #[test]
+    fn a_set_is_cut_in_the_order_of_its_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut set = set(false);
+        set.train.labels[0] = 1;
+        set.train.labels[TRAIN] = 2;
+        fill(folder.path(), &set).unwrap();
+        let manifest = present(folder.path()).expect("whole");
+        assert_eq!(Split::ALL.map(|split| manifest.images(split)), [TRAIN as u64, 10, 10]);
+        let first = |split| {
+            let entry = manifest.shards.iter().find(|entry| entry.split == split).unwrap();
+            shard::decode(entry, &fs::read(folder.path().join(&entry.file)).unwrap()).unwrap().labels[0]
+        };
+        assert_eq!(Split::ALL.map(first), [1, 2, 3]);
+    }
+
+    #[test]
+    fn what_is_here_and_whole_is_not_made_again() {
+        let folder = tempfile::tempdir().unwrap();
+        fill(folder.path(), &set(true)).unwrap();
+        let words = prepare(folder.path(), &Choice { synthetic: true, mnist_dir: None }).unwrap();
+        assert!(words.contains("already here"), "{words}");
+    }
+
+    #[test]
+    fn a_damaged_or_missing_shard_means_that_the_data_is_not_here() {
+        let folder = tempfile::tempdir().unwrap();
+        fill(folder.path(), &set(false)).unwrap();
+        let shard = folder.path().join(names(folder.path()).pop().unwrap());
+        fs::write(&shard, "damaged").unwrap();
+        assert_eq!(present(folder.path()), None);
+        fs::remove_file(&shard).unwrap();
+        assert_eq!(present(folder.path()), None);
+    }
+
+    #[test]
+    fn shards_of_an_earlier_set_are_removed_and_other_files_are_not() {
+        let folder = tempfile::tempdir().unwrap();
+        fs::write(folder.path().join("train-00-0123456789ab.kiln.gz"), "old").unwrap();
+        fs::write(folder.path().join("notes.txt"), "mine").unwrap();
+        fill(folder.path(), &set(false)).unwrap();
+        let names = names(folder.path());
+        assert!(
+            !names.iter().any(|name| name.contains("0123456789ab")) && names.iter().any(|name| name == "notes.txt")
+        );
+    }
+
+    #[test]
+    fn a_given_folder_that_is_wrong_is_an_error_even_if_digits_are_here() {
+        let folder = tempfile::tempdir().unwrap();
+        fill(folder.path(), &set(false)).unwrap();
+        let empty = tempfile::tempdir().unwrap();
+        let choice = Choice { synthetic: false, mnist_dir: Some(empty.path().into()) };
+        let error = format!("{:#}", prepare(folder.path(), &choice).unwrap_err());
+        assert!(error.contains("KILN_MNIST_DIR") && error.contains("train-images-idx3-ubyte"), "{error}");
+    }
 }

