@@ -4,6 +4,7 @@
 //! One loop, one inbox: commands and shards are taken in the order in which they arrive, between two pieces of the
 //! session's work. After each piece the loop gives the browser a turn, so that messages and bytes can arrive.
 
+mod bench;
 mod device;
 mod error;
 pub mod fetch;
@@ -14,6 +15,7 @@ pub use error::WebError;
 
 use futures_channel::mpsc;
 use futures_util::StreamExt;
+use wasm_bindgen::JsCast;
 use wasm_bindgen_futures::spawn_local;
 
 use crate::data::manifest::Manifest;
@@ -41,8 +43,12 @@ pub fn call_constructors() {
     unsafe { __wasm_call_ctors() }
 }
 
-/// Starts the engine: listens for commands, says that it is ready, and works until the worker ends.
+/// Starts the engine: listens for commands, says that it is ready, and works until the worker ends. On a page, where
+/// `bench.html` loads the same binary, it does nothing.
 pub fn start() {
+    if !js_sys::global().is_instance_of::<web_sys::DedicatedWorkerGlobalScope>() {
+        return;
+    }
     port::report_panics();
     let (inbox, inputs) = mpsc::unbounded();
     port::listen(inbox.clone());

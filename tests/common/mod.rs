@@ -1,15 +1,31 @@
 //! What several tests share: small sets of drawn digits and a way to drive a session to rest.
 #![allow(dead_code)] // each test file uses its own part
 
-use kiln::data::{Images, Split};
+use kiln::data::order::{Stream, rng};
+use kiln::data::{CLASSES, Images, SIDE, Split};
 use kiln::protocol::{Command, Event, RunId};
+use kiln::training::RunConfig;
 use kiln::training::device::Opened;
 use kiln::training::session::{Expected, Session};
-use kiln::training::RunConfig;
+use rand::RngExt;
 
-/// Drawn digits, the same ones each time.
+/// Easy images, the same ones each time: a class is a bright square in its own place, a little off and noisy.
 pub fn digits(count: usize, seed: u32) -> Images {
-    kiln::data::synthetic::generate(count, seed.into())
+    let mut rng = rng(seed, Stream::Weights);
+    let mut images = Images::default();
+    for index in 0..count {
+        let class = index % CLASSES;
+        let (row, column) = (2 + 5 * (class / 2), 3 + 12 * (class % 2));
+        let (row, column) = (row + rng.random_range(0..3), column + rng.random_range(0..4));
+        for y in 0..SIDE {
+            for x in 0..SIDE {
+                let inside = (row..row + 5).contains(&y) && (column..column + 7).contains(&x);
+                images.pixels.push(if inside { 255 } else { 0 } ^ rng.random_range(0..32));
+            }
+        }
+        images.labels.push(class as u8);
+    }
+    images
 }
 
 /// A run small enough for a test.
@@ -52,6 +68,24 @@ pub fn part(images: &Images, range: std::ops::Range<usize>) -> Images {
 /// `Start` of a whole run.
 pub fn start(run: u32, config: &RunConfig) -> Command {
     Command::Start { run: RunId(run), config: config.clone(), one_batch: false, from: None }
+}
+
+/// One body, run natively and in a browser's worker.
+#[macro_export]
+macro_rules! both {
+    ($($(#[$meta:meta])* async fn $name:ident() $body:block)*) => {$(
+        $(#[$meta])*
+        #[cfg(target_arch = "wasm32")]
+        #[wasm_bindgen_test::wasm_bindgen_test]
+        async fn $name() $body
+
+        $(#[$meta])*
+        #[cfg(not(target_arch = "wasm32"))]
+        #[test]
+        fn $name() {
+            pollster::block_on(async $body)
+        }
+    )*};
 }
 
 /// Works until nothing is left to do.

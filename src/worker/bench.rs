@@ -1,0 +1,68 @@
+//! What `bench.html` measures: the trainer itself, without session and messages, so that a step here is a step there.
+//! It runs on the page's own thread, as the peers that it is compared with do.
+
+use burn::tensor::{Tensor, TensorData};
+use wasm_bindgen::prelude::*;
+
+use crate::data::{CLASSES, Images, PIXELS, SIDE};
+use crate::model::{Network, NetworkConfig};
+use crate::protocol::{DeviceKind, DeviceReason};
+use crate::training::device::{DeviceLost, Opened, read};
+use crate::training::trainer::{Batch, Trainer};
+
+/// The article's network in training on a data set that the caller brings.
+#[wasm_bindgen]
+pub struct Bench {
+    device: Opened,
+    images: Images,
+    trainer: Trainer,
+}
+
+fn thrown(what: impl std::fmt::Display) -> JsValue {
+    js_sys::Error::new(&what.to_string()).into()
+}
+
+#[wasm_bindgen]
+impl Bench {
+    /// Opens `device` (`cpu` or `webgpu`). `weights` are in the order of `Network::parts`, `pixels` and `labels` the
+    /// training images.
+    ///
+    /// # Errors
+    /// The device can't be opened, or the weights are of another network.
+    pub async fn open(device: String, weights: Vec<f32>, pixels: Vec<u8>, labels: Vec<u8>) -> Result<Bench, JsValue> {
+        let kind = if device == "webgpu" { DeviceKind::WebGpu } else { DeviceKind::Cpu };
+        let (opened, reason) = super::device::open(kind, DeviceReason::Asked).await;
+        if opened.kind != kind {
+            return Err(thrown(format!("{device} can't be opened: {reason:?}")));
+        }
+        let bytes: Vec<u8> = weights.into_iter().flat_map(f32::to_le_bytes).collect();
+        let training = opened.device.clone().autodiff();
+        let network = Network::from_bytes(&NetworkConfig::default(), &bytes, &training).map_err(thrown)?;
+        let trainer = Trainer::new(network, &opened.device);
+        Ok(Bench { device: opened, images: Images { pixels, labels }, trainer })
+    }
+
+    /// One step on the images at `indices`. With `read_loss`, waits for it and gives the loss; else 0.
+    ///
+    /// # Errors
+    /// The device was lost.
+    pub async fn step(&mut self, indices: Vec<u32>, learning_rate: f64, read_loss: bool) -> Result<f32, JsValue> {
+        let batch = Batch::gather(&self.images, &indices, indices.len(), CLASSES, self.trainer.device());
+        let metrics = self.trainer.step(batch, learning_rate);
+        Ok(if read_loss { read(vec![metrics]).await.map_err(thrown)?[0][0] } else { 0.0 })
+    }
+
+    /// `count × 10` logits of `count × 784` pixels.
+    ///
+    /// # Errors
+    /// The device was lost, or there are not that many pixels.
+    pub async fn infer(&self, pixels: Vec<u8>, count: usize) -> Result<Vec<f32>, JsValue> {
+        if pixels.len() != count * PIXELS {
+            return Err(thrown("784 pixels for each image"));
+        }
+        let values: Vec<f32> = pixels.into_iter().map(|p| f32::from(p) / 255.0).collect();
+        let images = Tensor::from_data(TensorData::new(values, [count, 1, SIDE, SIDE]), &self.device.device);
+        let logits = self.trainer.network().forward(images).flatten(0, 1);
+        read(vec![logits]).await.map(|mut values| values.remove(0)).map_err(|lost: DeviceLost| thrown(lost))
+    }
+}

@@ -1,0 +1,187 @@
+//! The network's numbers: shapes, first weights, and forward, loss and gradients against a plain reference in f64.
+//! Run natively and in the browser.
+
+mod common;
+
+use burn::tensor::Device;
+use common::digits;
+use kiln::data::Images;
+use kiln::model::{Convolution, Network, NetworkConfig, NetworkError, Padding, summarize};
+use kiln::training::device::read;
+use kiln::training::trainer::{Batch, cross_entropy};
+
+#[cfg(target_arch = "wasm32")]
+wasm_bindgen_test::wasm_bindgen_test_configure!(run_in_dedicated_worker);
+
+/// A network small enough for finite differences, with everything in it that the article's has.
+fn tiny() -> NetworkConfig {
+    NetworkConfig {
+        convolutions: vec![
+            Convolution::new(3, true),
+            Convolution { filters: 4, kernel: 3, padding: Padding::Valid, pool: true },
+            Convolution::new(5, false),
+        ],
+        dense: vec![6],
+        classes: 10,
+        batch_norm: false,
+        dropout: 0.0,
+    }
+}
+
+fn values(bytes: &[u8]) -> Vec<f64> {
+    bytes.chunks_exact(4).map(|b| f64::from(f32::from_le_bytes(b.try_into().expect("four bytes")))).collect()
+}
+
+/// The mean cross-entropy of the network, written out as the textbook has it.
+fn reference_loss(config: &NetworkConfig, weights: &[f64], images: &Images) -> f64 {
+    let mut total = 0.0;
+    for index in 0..images.len() {
+        let mut rest = weights;
+        let mut take = |count: usize| {
+            let (head, tail) = rest.split_at(count);
+            rest = tail;
+            head.to_vec()
+        };
+        let mut x: Vec<f64> = images.image(index).iter().map(|&p| f64::from(p as f32 / 255.0)).collect();
+        let (mut channels, mut side) = (1usize, 28usize);
+        for conv in &config.convolutions {
+            let (k, pad) = (conv.kernel, if conv.padding == Padding::Same { conv.kernel / 2 } else { 0 });
+            let (weight, bias) = (take(conv.filters * channels * k * k), take(conv.filters));
+            let out = side + 2 * pad + 1 - k;
+            let mut y = vec![0.0; conv.filters * out * out];
+            for f in 0..conv.filters {
+                for row in 0..out {
+                    for column in 0..out {
+                        let mut sum = bias[f];
+                        for c in 0..channels {
+                            for dy in 0..k {
+                                for dx in 0..k {
+                                    let (r, s) = (row + dy, column + dx);
+                                    if r >= pad && s >= pad && r - pad < side && s - pad < side {
+                                        sum += weight[((f * channels + c) * k + dy) * k + dx]
+                                            * x[(c * side + r - pad) * side + s - pad];
+                                    }
+                                }
+                            }
+                        }
+                        y[(f * out + row) * out + column] = sum.max(0.0);
+                    }
+                }
+            }
+            (x, channels, side) = (y, conv.filters, out);
+            if conv.pool {
+                let half = side / 2;
+                let mut pooled = Vec::new();
+                for c in 0..channels {
+                    for row in 0..half {
+                        for column in 0..half {
+                            let at = |dy, dx| x[(c * side + 2 * row + dy) * side + 2 * column + dx];
+                            pooled.push(at(0, 0).max(at(0, 1)).max(at(1, 0)).max(at(1, 1)));
+                        }
+                    }
+                }
+                (x, side) = (pooled, half);
+            }
+        }
+        let layers = config.dense.len();
+        for (layer, &outputs) in config.dense.iter().chain([&config.classes]).enumerate() {
+            let (weight, bias) = (take(x.len() * outputs), take(outputs));
+            let y: Vec<f64> = (0..outputs)
+                .map(|o| bias[o] + x.iter().enumerate().map(|(i, v)| v * weight[i * outputs + o]).sum::<f64>())
+                .collect();
+            x = if layer < layers { y.into_iter().map(|v| v.max(0.0)).collect() } else { y };
+        }
+        let largest = x.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+        let sum: f64 = x.iter().map(|v| (v - largest).exp()).sum();
+        total += sum.ln() + largest - x[images.labels[index] as usize];
+    }
+    total / images.len() as f64
+}
+
+both! {
+    async fn the_articles_network_has_130_250_parameters_and_its_shapes() {
+        let summary = summarize(&NetworkConfig::default()).unwrap();
+        assert_eq!(summary.parameters(), 130_250);
+        let shape = |name: &str| summary.layer(name).unwrap().output.clone();
+        assert_eq!(shape("conv1"), [32, 28, 28]);
+        assert_eq!(shape("pool1"), [32, 14, 14]);
+        assert_eq!(shape("pool2"), [64, 7, 7]);
+        assert_eq!(shape("pool3"), [64, 3, 3]);
+        assert_eq!(shape("conv4"), [64, 3, 3]);
+        assert_eq!(shape("flatten"), [576]);
+        assert_eq!(shape("dense1"), [64]);
+        assert_eq!(shape("dense2"), [10]);
+        let network = Network::new(&NetworkConfig::default(), 1, &Device::flex()).unwrap();
+        assert_eq!(network.to_bytes().await.unwrap().len(), 4 * 130_250);
+    }
+
+    async fn a_network_that_can_not_be_built_names_the_layer_and_the_reason() {
+        let unpadded = Convolution { filters: 8, kernel: 3, padding: Padding::Valid, pool: true };
+        let config = NetworkConfig { convolutions: vec![unpadded; 4], ..NetworkConfig::default() };
+        let error = summarize(&config).unwrap_err();
+        assert_eq!(error, NetworkError::Kernel { layer: 4, kernel: 3, side: 1 });
+        assert_eq!(error.to_string(), "Layer 4 doesn't fit: a 3×3 kernel on 1×1 pixels.");
+        let pooled = NetworkConfig { convolutions: vec![Convolution::new(8, true); 5], ..NetworkConfig::default() };
+        assert_eq!(summarize(&pooled).unwrap_err(), NetworkError::Pool { layer: 5, side: 1 });
+    }
+
+    async fn the_same_seed_gives_the_same_first_weights_and_another_seed_others() {
+        let weights = async |seed| Network::new(&tiny(), seed, &Device::flex()).unwrap().to_bytes().await.unwrap();
+        assert_eq!(weights(1).await, weights(1).await);
+        assert_ne!(weights(1).await, weights(2).await);
+    }
+
+    async fn first_weights_lie_within_glorots_limit_and_biases_are_zero() {
+        let network = Network::new(&NetworkConfig::default(), 3, &Device::flex()).unwrap();
+        let parts = read(network.parts()).await.unwrap();
+        // conv2: 32 → 64 channels, 3×3.
+        let limit = (6.0f32 / (32.0 * 9.0 + 64.0 * 9.0)).sqrt();
+        assert!(parts[2].iter().all(|w| w.abs() <= limit));
+        assert!(parts[2].iter().any(|w| w.abs() > 0.95 * limit));
+        assert!(parts[3].iter().all(|&b| b == 0.0));
+    }
+
+    async fn a_network_from_its_own_bytes_answers_the_same() {
+        let device = Device::flex();
+        for config in [tiny(), NetworkConfig { batch_norm: true, ..tiny() }] {
+            let network = Network::new(&config, 5, &device).unwrap();
+            let bytes = network.to_bytes().await.unwrap();
+            let copy = Network::from_bytes(&config, &bytes, &device).unwrap();
+            let batch = Batch::gather(&digits(4, 1), &[0, 1, 2, 3], 4, 10, &device);
+            let logits = [network, copy].map(|n| n.forward(batch.images.clone()).flatten(0, 1));
+            let logits = read(logits.into()).await.unwrap();
+            assert_eq!(logits[0], logits[1]);
+            assert!(Network::from_bytes(&config, &bytes[4..], &device).is_err());
+        }
+    }
+
+    async fn loss_and_gradients_agree_with_finite_differences_of_an_f64_reference() {
+        let (config, images) = (tiny(), digits(6, 4));
+        let device = Device::flex().autodiff();
+        let network = Network::new(&config, 9, &device).unwrap();
+        let weights = values(&network.to_bytes().await.unwrap());
+        let batch = Batch::gather(&images, &[0, 1, 2, 3, 4, 5], 6, 10, &device);
+        let loss = cross_entropy(network.forward(batch.images), batch.targets).mean();
+        let told = read(vec![loss.clone().without_autodiff()]).await.unwrap()[0][0];
+        assert!((f64::from(told) - reference_loss(&config, &weights, &images)).abs() < 1e-5);
+
+        let gradients = loss.backward();
+        let gradients: Vec<_> = network.gradients(&gradients).into_iter().map(|g| g.expect("all are trained")).collect();
+        let gradients: Vec<f32> = read(gradients).await.unwrap().concat();
+        assert_eq!(gradients.len(), weights.len());
+        // Every 7th parameter, so that each tensor has its share. A step of 1e-6 crosses no kink of ReLU or pool here.
+        let mut compared = 0;
+        for index in (0..weights.len()).step_by(7) {
+            let at = |step: f64| {
+                let mut moved = weights.clone();
+                moved[index] += step;
+                reference_loss(&config, &moved, &images)
+            };
+            let expected = (at(1e-6) - at(-1e-6)) / 2e-6;
+            let found = f64::from(gradients[index]);
+            assert!((found - expected).abs() < 1e-5 + 1e-3 * expected.abs(), "{index}: {found} against {expected}");
+            compared += usize::from(expected.abs() > 1e-6);
+        }
+        assert!(compared > 40, "only {compared} of the compared gradients were not zero");
+    }
+}

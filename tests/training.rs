@@ -1,0 +1,76 @@
+//! The trainer and the evaluation on the CPU. Run natively and in the browser.
+
+mod common;
+
+use burn::tensor::Device;
+use common::{digits, part};
+use kiln::model::{Convolution, Network, NetworkConfig};
+use kiln::training::device::read;
+use kiln::training::evaluation::evaluate;
+use kiln::training::trainer::{Batch, Trainer};
+
+#[cfg(target_arch = "wasm32")]
+wasm_bindgen_test::wasm_bindgen_test_configure!(run_in_dedicated_worker);
+
+fn small() -> NetworkConfig {
+    NetworkConfig {
+        convolutions: vec![Convolution::new(8, true), Convolution::new(16, true)],
+        dense: vec![32],
+        ..NetworkConfig::default()
+    }
+}
+
+/// Losses of some steps over the same 64 images.
+async fn overfit(config: &NetworkConfig, steps: usize) -> (Trainer, Vec<f32>) {
+    let (device, images) = (Device::flex(), digits(64, 1));
+    device.seed(3);
+    let mut trainer = Trainer::new(Network::new(config, 3, &device.clone().autodiff()).unwrap(), &device);
+    let order: Vec<u32> = (0..64).collect();
+    let mut losses = Vec::new();
+    for _ in 0..steps {
+        let batch = Batch::gather(&images, &order, 64, 10, trainer.device());
+        let metrics = trainer.step(batch, 3e-3);
+        losses.push(read(vec![metrics]).await.unwrap()[0][0]);
+    }
+    (trainer, losses)
+}
+
+both! {
+    async fn sixty_four_images_are_learnt_by_heart() {
+        let (trainer, losses) = overfit(&small(), 60).await;
+        assert!(losses[0] > 2.0, "an untrained network guesses: {}", losses[0]);
+        let score = evaluate(trainer.network(), &digits(64, 1), 10, &Device::flex()).await.unwrap();
+        assert_eq!((score.correct, score.total), (64, 64));
+    }
+
+    async fn batch_norm_and_dropout_train_too_and_are_quiet_while_reading() {
+        let config = NetworkConfig { batch_norm: true, dropout: 0.3, ..small() };
+        let (trainer, losses) = overfit(&config, 60).await;
+        assert!(losses[59] < 0.3 * losses[0], "{} → {}", losses[0], losses[59]);
+        let read_twice = async || {
+            let batch = Batch::gather(&digits(8, 2), &[0, 1, 2, 3, 4, 5, 6, 7], 8, 10, &Device::flex());
+            read(vec![trainer.network().forward(batch.images).flatten(0, 1)]).await.unwrap()
+        };
+        assert_eq!(read_twice().await, read_twice().await);
+    }
+
+    async fn the_same_seed_gives_the_same_losses_bit_for_bit() {
+        for config in [small(), NetworkConfig { dropout: 0.5, ..small() }] {
+            let (first, second) = (overfit(&config, 8).await.1, overfit(&config, 8).await.1);
+            assert_eq!(first, second);
+        }
+    }
+
+    async fn padding_of_the_last_chunk_counts_for_nothing() {
+        let (device, images) = (Device::flex(), digits(260, 5));
+        let network = Network::new(&small(), 1, &device).unwrap();
+        let whole = evaluate(network.clone(), &images, 10, &device).await.unwrap();
+        assert_eq!(whole.total, 260);
+        let mut parts = Vec::new();
+        for range in [0..130, 130..260] {
+            parts.push(evaluate(network.clone(), &part(&images, range), 10, &device).await.unwrap());
+        }
+        assert_eq!(whole.correct, parts[0].correct + parts[1].correct);
+        assert!((whole.loss - (parts[0].loss + parts[1].loss) / 2.0).abs() < 1e-5);
+    }
+}
