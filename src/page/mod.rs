@@ -1,1 +1,327 @@
-//! (being written)
+//! The page: what a visitor sees and touches. It holds no tensor and computes nothing heavy; it shows what the
+//! worker's events say and posts commands.
+//!
+//! One way only: a click is an [`Action`] on the [`state`], which answers with requests to the [`engine`]; the
+//! engine's events are applied to the state; views read it. Events are gathered and applied once a frame, so however
+//! fast batches are done, the page does its work once for each picture.
+
+pub mod browser;
+mod chart;
+mod device;
+pub mod engine;
+mod fault;
+mod inside;
+mod mast;
+mod pad;
+pub mod plot;
+mod recipe;
+mod run;
+pub mod settings;
+pub mod state;
+mod story;
+pub mod words;
+
+use std::rc::Rc;
+
+use leptos::prelude::*;
+use wasm_bindgen::JsCast;
+
+use self::browser::{OncePerFrame, after, document, now, recall, remember, window, write_address};
+use self::engine::Engine;
+use self::settings::{Note, Settings};
+use self::state::{Action, PageState, Phase, Request, WayOn};
+use self::words::{Lang, Token};
+use crate::protocol::{DeviceReason, Event};
+
+/// What every view gets: the state to read, and the ways to act on it.
+#[derive(Clone, Copy)]
+pub struct Page {
+    /// What the page knows. Views read slices of it through [`Page::slice`].
+    pub state: RwSignal<PageState>,
+    /// The language.
+    pub lang: RwSignal<Lang>,
+    /// What of the address was not followed.
+    notes: StoredValue<Vec<Note>>,
+    /// Whether the recipe's sheet is open.
+    sheet: RwSignal<bool>,
+    /// Whether the list of keys is open.
+    keys: RwSignal<bool>,
+    /// The word of the recipe whose field is open.
+    word: RwSignal<Option<Token>>,
+    /// Whether the device's box is open.
+    device_box: RwSignal<bool>,
+    /// Raised to clear the pad.
+    cleared: RwSignal<u32>,
+    /// What is spoken next.
+    said: RwSignal<String>,
+    offline: RwSignal<bool>,
+    engine: StoredValue<Rc<dyn Engine>, LocalStorage>,
+}
+
+impl Page {
+    /// A page with the engine that `engine` makes; it is given what hears the engine's events.
+    pub fn new(settings: Settings, engine: impl FnOnce(Box<dyn Fn(Event)>) -> Rc<dyn Engine>) -> Self {
+        let state = RwSignal::new(PageState::new(settings.config, settings.choice));
+        let waiting = StoredValue::<Vec<Event>>::new(Vec::new());
+        // The engine is made before the page that its events go to.
+        let page_slot = StoredValue::<Option<Page>, LocalStorage>::new_local(None);
+        let flush = OncePerFrame::new(move || {
+            if let Some(page) = page_slot.try_get_value().flatten() {
+                page.hear(waiting.try_update_value(std::mem::take).unwrap_or_default());
+            }
+        });
+        let engine = engine(Box::new(move |event| {
+            waiting.try_update_value(|waiting| waiting.push(event));
+            flush.ask();
+        }));
+        let language = recall("language").or_else(|| window().navigator().language()).unwrap_or_default();
+        let page = Self {
+            state,
+            lang: RwSignal::new(Lang::of(&language)),
+            notes: StoredValue::new(settings.notes),
+            sheet: RwSignal::new(false),
+            keys: RwSignal::new(false),
+            word: RwSignal::new(None),
+            device_box: RwSignal::new(false),
+            cleared: RwSignal::new(0),
+            said: RwSignal::new(String::new()),
+            offline: RwSignal::new(!window().navigator().on_line()),
+            engine: StoredValue::new_local(engine),
+        };
+        page_slot.set_value(Some(page));
+        page
+    }
+
+    /// Does what the user asked for.
+    pub fn act(self, action: Action) {
+        let writes_address = matches!(action, Action::Configure(_) | Action::Recover(_) | Action::UseDevice(_));
+        let opens_sheet = action == Action::Recover(WayOn::ChangeRecipe);
+        let requests = self.state.try_update(|state| state.act(action, now()));
+        self.answer(requests.unwrap_or_default());
+        if writes_address {
+            self.state.with_untracked(|state| write_address(&state.settings, state.choice));
+        }
+        if opens_sheet {
+            self.sheet.set(true);
+        }
+    }
+
+    /// Starts the engine for the device that the address asks for.
+    pub fn start(self) {
+        let choice = self.state.with_untracked(|state| state.choice);
+        self.engine.with_value(|engine| engine.start(choice, None));
+    }
+
+    fn hear(self, events: Vec<Event>) {
+        let requests = self.state.try_update(|state| {
+            let now = now();
+            events.into_iter().flat_map(|event| state.apply(event, now)).collect::<Vec<_>>()
+        });
+        self.answer(requests.unwrap_or_default());
+    }
+
+    fn answer(self, requests: Vec<Request>) {
+        // Taken out first: what the engine does may come back here.
+        let engine = self.engine.get_value();
+        for request in requests {
+            match request {
+                Request::Send(command) => engine.send(command),
+                Request::Restart(choice, reason) => {
+                    engine.start(choice, (reason == DeviceReason::Lost).then_some(reason));
+                }
+                Request::Reload => {
+                    let _ = window().location().reload();
+                }
+            }
+        }
+    }
+
+    /// A part of the state that views follow: they run again only when this part changes.
+    pub fn slice<T: PartialEq + Send + Sync + 'static>(
+        self,
+        part: impl Fn(&PageState) -> T + Send + Sync + 'static,
+    ) -> Memo<T> {
+        Memo::new(move |_| self.state.with(&part))
+    }
+
+    /// A fixed text in the page's language.
+    fn say(self, words: fn(Lang) -> &'static str) -> impl Fn() -> &'static str + Copy + Send + Sync + 'static {
+        move || words(self.lang.get())
+    }
+
+    /// Speaks to those who listen to the page.
+    fn announce(self, text: String) {
+        self.said.set(text);
+    }
+
+    /// Does the next thing, whatever it is: the filled button's key.
+    fn primary(self) {
+        let action = self.state.with_untracked(run::primary).map(|button| button.action);
+        if let Some(action) = action {
+            self.act(action);
+        }
+    }
+}
+
+/// Text with its stressed parts in `<b>`.
+fn bold(text: &str) -> Vec<AnyView> {
+    words::stressed(text)
+        .map(|(stress, piece)| {
+            let piece = piece.to_owned();
+            if stress { view! { <b>{piece}</b> }.into_any() } else { piece.into_any() }
+        })
+        .collect()
+}
+
+/// The whole page.
+#[component]
+pub fn App(
+    /// What the views work on.
+    page: Page,
+) -> impl IntoView {
+    provide_context(page);
+    follow_document(page);
+    listen_to_keys(page);
+    announce_progress(page);
+    remember_speed(page);
+    view! {
+        <a class="skip" href="#bench">{page.say(Lang::skip)}</a>
+        <mast::Mast />
+        <main class="wrap">
+            <section class="bench" id="bench">
+                <div class="story">
+                    <story::Story />
+                    <recipe::Recipe />
+                    <fault::Fault />
+                    <run::Run />
+                    <Notes />
+                </div>
+                <chart::Charts />
+                <pad::Try />
+            </section>
+            <inside::Inside />
+        </main>
+        <footer class="end">
+            <div class="wrap">
+                <span>{page.say(Lang::nothing_leaves)}</span>
+                <span>
+                    "Rust · WebAssembly · burn. "
+                    <button class="link" data-testid="keys-open" on:click=move |_| page.keys.set(true)>
+                        {page.say(Lang::keyboard)}
+                    </button>
+                </span>
+            </div>
+        </footer>
+        <recipe::Sheet />
+        <recipe::Keys />
+        <div class="vh" role="status" aria-live="polite" data-testid="announcer">
+            {move || page.said.get()}
+        </div>
+    }
+}
+
+/// What of the address was not followed.
+#[component]
+fn Notes() -> impl IntoView {
+    let page = expect_context::<Page>();
+    move || {
+        let lang = page.lang.get();
+        page.notes.with_value(|notes| {
+            let note = |note| view! { <p class="note" data-testid="note">{lang.note(note)}</p> };
+            notes.iter().map(note).collect::<Vec<_>>()
+        })
+    }
+}
+
+/// Keeps the document's language and state in step; the style reads them.
+fn follow_document(page: Page) {
+    let phase = page.slice(|state| state.phase.name());
+    Effect::new(move |_| {
+        if let Some(root) = document().document_element() {
+            let _ = root.set_attribute("data-state", phase.get());
+            let _ = root.set_attribute("lang", page.lang.get().code());
+        }
+    });
+    for (event, offline) in [(leptos::ev::Custom::new("online"), false), (leptos::ev::Custom::new("offline"), true)] {
+        let handle = window_event_listener(event, move |_: web_sys::Event| page.offline.set(offline));
+        on_cleanup(move || handle.remove());
+    }
+    // Nothing moves until the first picture is there.
+    after(400, || {
+        if let Some(root) = document().document_element() {
+            let _ = root.set_attribute("data-live", "");
+        }
+    });
+}
+
+/// Single keys, as the list in the footer says. Not in fields, and not with a modifier.
+fn listen_to_keys(page: Page) {
+    let handle = window_event_listener(leptos::ev::keydown, move |event| {
+        if event.key() == "Escape" {
+            page.word.set(None);
+            page.device_box.set(false);
+            return;
+        }
+        let typing = event
+            .target()
+            .and_then(|target| target.dyn_into::<web_sys::Element>().ok())
+            .is_some_and(|element| matches!(element.tag_name().as_str(), "INPUT" | "SELECT" | "TEXTAREA"));
+        let modified = event.ctrl_key() || event.meta_key() || event.alt_key();
+        let open = page.sheet.get_untracked() || page.keys.get_untracked();
+        if typing || modified || open || event.repeat() || recall("keys").as_deref() == Some("off") {
+            return;
+        }
+        match event.key().as_str() {
+            "t" | "T" => page.primary(),
+            "s" | "S" => page.act(Action::Step),
+            "c" | "C" => page.cleared.update(|times| *times += 1),
+            "r" | "R" => page.sheet.set(true),
+            "?" => page.keys.set(true),
+            _ => {}
+        }
+    });
+    on_cleanup(move || handle.remove());
+}
+
+/// Speaks at the start, after epochs (at most one in five seconds), when paused and at the end.
+fn announce_progress(page: Page) {
+    let spoken_at = StoredValue::new(f64::NEG_INFINITY);
+    let phase = page.slice(|state| state.phase.clone());
+    Effect::new(move |_| {
+        let _ = phase.get();
+        let text = page.state.with_untracked(|state| page.lang.get_untracked().announce(state));
+        if let Some(text) = text {
+            page.announce(text);
+        }
+    });
+    let epoch = page.slice(|state| state.run.as_ref().and_then(|run| run.scores.last().copied()));
+    Effect::new(move |_| {
+        let Some((epoch, score)) = epoch.get() else { return };
+        if now() - spoken_at.get_value() < 5000.0 {
+            return;
+        }
+        spoken_at.set_value(now());
+        let epochs = page.state.with_untracked(|state| state.run.as_ref().map_or(0, |run| run.config.epochs));
+        page.announce(page.lang.get_untracked().announce_epoch(epoch, epochs, score.accuracy()));
+    });
+}
+
+/// Remembers how fast this device trained, so that the next visit can say how long a run will take.
+fn remember_speed(page: Page) {
+    let measured = page.slice(|state| match (&state.phase, &state.device, &state.run) {
+        (Phase::Paused | Phase::Finished { .. }, Some(device), Some(run)) if run.images_per_second > 0.0 => {
+            Some((speed_key(device), run.images_per_second.round() as u32))
+        }
+        _ => None,
+    });
+    Effect::new(move |_| {
+        if let Some((key, speed)) = measured.get() {
+            remember(&key, Some(&speed.to_string()));
+        }
+    });
+}
+
+/// Under what a device's speed is remembered.
+fn speed_key(device: &state::Device) -> String {
+    format!("speed-{:?}-{}", device.kind, device.name)
+}

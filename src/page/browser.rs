@@ -1,0 +1,146 @@
+//! The edge to the browser: address, storage, clock, frames. Nothing else in the page reads a raw [`JsValue`].
+
+use std::cell::Cell;
+use std::fmt;
+use std::rc::Rc;
+
+use js_sys::Reflect;
+use wasm_bindgen::closure::Closure;
+use wasm_bindgen::{JsCast, JsValue};
+
+use super::settings::{self, Settings};
+use super::state::DeviceChoice;
+use crate::training::RunConfig;
+
+/// What the browser refused, in its own words.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WebError(pub String);
+
+impl fmt::Display for WebError {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&self.0)
+    }
+}
+
+impl From<JsValue> for WebError {
+    fn from(value: JsValue) -> Self {
+        let text = match value.dyn_ref::<js_sys::Error>() {
+            Some(error) => Some(error.message().into()),
+            None => value.as_string().or_else(|| field(&value, "message").as_string()),
+        };
+        Self(text.unwrap_or_else(|| format!("{value:?}")))
+    }
+}
+
+impl From<serde_wasm_bindgen::Error> for WebError {
+    fn from(error: serde_wasm_bindgen::Error) -> Self {
+        Self(error.to_string())
+    }
+}
+
+/// A field of an object; `undefined` of what is none.
+pub fn field(object: &JsValue, name: &str) -> JsValue {
+    Reflect::get(object, &JsValue::from_str(name)).unwrap_or(JsValue::UNDEFINED)
+}
+
+/// The window. There is always one: the page's binary runs in nothing else.
+pub fn window() -> web_sys::Window {
+    web_sys::window().expect("the page runs in a window")
+}
+
+/// The document.
+pub fn document() -> web_sys::Document {
+    window().document().expect("a window has a document")
+}
+
+/// Milliseconds since the page was opened.
+pub fn now() -> f64 {
+    window().performance().map_or(0.0, |performance| performance.now())
+}
+
+/// What the address asks for.
+pub fn read_address() -> Settings {
+    let search = window().location().search().unwrap_or_default();
+    let parameters = web_sys::UrlSearchParams::new_with_str(&search).ok();
+    let pairs = parameters.map_or_else(js_sys::Array::new, |parameters| js_sys::Array::from(parameters.as_ref()));
+    settings::read(pairs.iter().filter_map(|pair| {
+        let pair = js_sys::Array::from(&pair);
+        Some((pair.get(0).as_string()?, pair.get(1).as_string()?))
+    }))
+}
+
+/// Writes the recipe into the address, without a new entry in the history.
+pub fn write_address(config: &RunConfig, choice: DeviceChoice) {
+    let location = window().location();
+    let mut address = location.pathname().unwrap_or_default();
+    for (index, (name, value)) in settings::write(config, choice).iter().enumerate() {
+        address.push(if index == 0 { '?' } else { '&' });
+        address.extend([name, "=", value]);
+    }
+    address.push_str(&location.hash().unwrap_or_default());
+    // An address that can't be replaced (a sandboxed frame) costs the bookmark, not the run.
+    if let Ok(history) = window().history() {
+        let _ = history.replace_state_with_url(&JsValue::NULL, "", Some(&address));
+    }
+}
+
+/// What was remembered under a key. Nothing where storage is blocked.
+pub fn recall(key: &str) -> Option<String> {
+    window().local_storage().ok()??.get_item(&format!("kiln-{key}")).ok()?
+}
+
+/// Remembers a value, or forgets it. Where storage is blocked the choice lasts as long as the page.
+pub fn remember(key: &str, value: Option<&str>) {
+    let key = format!("kiln-{key}");
+    if let Ok(Some(storage)) = window().local_storage() {
+        let _ = match value {
+            Some(value) => storage.set_item(&key, value),
+            None => storage.remove_item(&key),
+        };
+    }
+}
+
+/// Runs a piece of work once before the next frame, however often it was asked for. In a hidden tab, where frames
+/// stop, it runs after a short wait instead.
+#[derive(Clone)]
+pub struct OncePerFrame {
+    asked: Rc<Cell<bool>>,
+    run: Rc<Closure<dyn FnMut()>>,
+}
+
+impl OncePerFrame {
+    /// For that work.
+    pub fn new(mut work: impl FnMut() + 'static) -> Self {
+        let asked = Rc::new(Cell::new(false));
+        let run = Closure::new({
+            let asked = asked.clone();
+            move || {
+                asked.set(false);
+                work();
+            }
+        });
+        Self { asked, run: Rc::new(run) }
+    }
+
+    /// Asks for it.
+    pub fn ask(&self) {
+        if self.asked.replace(true) {
+            return;
+        }
+        let run = self.run.as_ref().as_ref().unchecked_ref();
+        let asked = if document().hidden() {
+            window().set_timeout_with_callback_and_timeout_and_arguments_0(run, 100)
+        } else {
+            window().request_animation_frame(run)
+        };
+        if asked.is_err() {
+            self.asked.set(false);
+        }
+    }
+}
+
+/// Calls `work` once after `milliseconds`.
+pub fn after(milliseconds: i32, work: impl FnOnce() + 'static) {
+    let run = Closure::once_into_js(work);
+    let _ = window().set_timeout_with_callback_and_timeout_and_arguments_0(run.unchecked_ref(), milliseconds);
+}

@@ -1,0 +1,450 @@
+//! The pad: a drawing, the stages that it goes through, and the ten answers.
+
+use leptos::html;
+use leptos::prelude::*;
+use wasm_bindgen::{Clamped, JsCast};
+use web_sys::{CanvasRenderingContext2d, HtmlCanvasElement, ImageData, PointerEvent};
+
+use super::Page;
+use super::browser::{OncePerFrame, after, field, now, window};
+use super::state::Action;
+use super::words::Lang;
+use crate::data::drawing::{BOX, Bitmap, Crop, Point, RASTER, Stages, normalize, rasterize};
+use crate::data::{CLASSES, SIDE};
+
+/// The pen's width as a share of the pad's side.
+const PEN: f32 = 0.08;
+/// How often an unfinished stroke is read.
+const READ_MS: f64 = 100.0;
+/// Steps of the pen when it is moved by keys.
+const KEY_STEP: f32 = 1.0 / 28.0;
+/// How long the drawing must rest before its answer is spoken.
+const SPEAK_MS: i32 = 600;
+
+/// What is drawn. Plain data outside of the signals: strokes grow with every move of the pen.
+#[derive(Default)]
+struct Sheet {
+    strokes: Vec<Vec<Point>>,
+    /// The pointer that draws.
+    pointer: Option<i32>,
+    read_at: f64,
+}
+
+/// The card with pad, stages and answers.
+#[component]
+pub fn Try() -> impl IntoView {
+    let page = expect_context::<Page>();
+    let sheet = StoredValue::new_local(Sheet::default());
+    let empty = RwSignal::new(true);
+    let stages = RwSignal::new(None::<Stages>);
+    let drawing = RwSignal::new(false);
+    let pen = RwSignal::new(None::<(f32, f32, bool)>);
+    let ink = NodeRef::<html::Canvas>::new();
+
+    let draw = OncePerFrame::new(move || {
+        if let Some(canvas) = ink.try_get_untracked().flatten() {
+            sheet.with_value(|sheet| draw_strokes(&canvas, &sheet.strokes));
+        }
+    });
+    let read = move || {
+        let found = sheet.with_value(|sheet| normalize(&rasterize(&sheet.strokes, PEN)));
+        page.act(Action::Draw(found.as_ref().map(|stages| Box::new(stages.centred))));
+        stages.set(found);
+        sheet.update_value(|sheet| sheet.read_at = now());
+        speak_later(page);
+    };
+    let changed = StoredValue::new_local(draw);
+    let redraw = move || changed.with_value(OncePerFrame::ask);
+    let clear = move || {
+        sheet.update_value(|sheet| *sheet = Sheet::default());
+        empty.set(true);
+        pen.set(None);
+        redraw();
+        read();
+    };
+    Effect::new(move |before: Option<u32>| {
+        let times = page.cleared.get();
+        if before.is_some_and(|before| before != times) {
+            untrack(clear);
+        }
+        times
+    });
+    let pad = NodeRef::<html::Div>::new();
+    let add = move |points: Vec<Point>| {
+        sheet.update_value(|sheet| {
+            if let Some(stroke) = sheet.strokes.last_mut() {
+                stroke.extend(points);
+            }
+        });
+        redraw();
+        if now() - sheet.with_value(|sheet| sheet.read_at) >= READ_MS {
+            read();
+        }
+    };
+    let begin = move |point: Point| {
+        sheet.update_value(|sheet| sheet.strokes.push(vec![point]));
+        empty.set(false);
+        redraw();
+    };
+    let down = move |event: PointerEvent| {
+        let free = sheet.with_value(|sheet| sheet.pointer.is_none());
+        if !event.is_primary() || event.button() != 0 || !free {
+            return;
+        }
+        let Some(pad) = pad.get_untracked() else { return };
+        // Pointer events made by a program have no pointer to capture; they draw all the same.
+        let _ = pad.set_pointer_capture(event.pointer_id());
+        sheet.update_value(|sheet| sheet.pointer = Some(event.pointer_id()));
+        drawing.set(true);
+        begin(place(&pad, &event));
+    };
+    let moved = move |event: PointerEvent| {
+        let ours = sheet.with_value(|sheet| sheet.pointer == Some(event.pointer_id()));
+        let Some(pad) = pad.get_untracked().filter(|_| ours) else { return };
+        add(coalesced(&event).iter().map(|event| place(&pad, event)).collect());
+    };
+    let up = move |event: PointerEvent| {
+        let ours = sheet.with_value(|sheet| sheet.pointer == Some(event.pointer_id()));
+        if ours {
+            sheet.update_value(|sheet| sheet.pointer = None);
+            drawing.set(false);
+            read();
+        }
+    };
+    let keyed = move |event: leptos::ev::KeyboardEvent| {
+        let (mut x, mut y, mut down) = pen.get_untracked().unwrap_or((0.5, 0.25, false));
+        match event.key().as_str() {
+            "ArrowLeft" => x -= KEY_STEP,
+            "ArrowRight" => x += KEY_STEP,
+            "ArrowUp" => y -= KEY_STEP,
+            "ArrowDown" => y += KEY_STEP,
+            " " => {
+                down = !down;
+                if down {
+                    begin(Point { x, y });
+                }
+            }
+            _ => return,
+        }
+        event.prevent_default();
+        (x, y) = (x.clamp(0.04, 0.96), y.clamp(0.04, 0.96));
+        pen.set(Some((x, y, down)));
+        if down {
+            add(vec![Point { x, y }]);
+        }
+        read();
+    };
+    ink.on_load(move |canvas| watch_size(&canvas, changed));
+    // On phones the buttons at the bottom would be under the finger.
+    Effect::new(move |_| {
+        if let Some(root) = super::browser::document().document_element() {
+            let _ = root.toggle_attribute_with_force("data-drawing", drawing.get());
+        }
+    });
+    let flash = Memo::new(move |_| stages.with(|stages| stages.as_ref().map(|stages| stages.crop)));
+    view! {
+        <section class="try" aria-label=page.say(Lang::try_it)>
+            <div class="sheet">
+                <header>
+                    <h2>{page.say(Lang::try_it)}</h2>
+                    <button
+                        class="icon wide-icon"
+                        class:gone=move || empty.get()
+                        data-testid="pad-clear"
+                        on:click=move |_| clear()
+                    >
+                        {page.say(Lang::clear)}
+                    </button>
+                </header>
+                <div class="padrow">
+                    <div
+                        class="pad"
+                        data-testid="pad"
+                        tabindex="0"
+                        role="application"
+                        aria-label=page.say(Lang::pad)
+                        node_ref=pad
+                        on:pointerdown=down
+                        on:pointermove=moved
+                        on:pointerup=up
+                        on:pointercancel=up
+                        on:lostpointercapture=up
+                        on:keydown=keyed
+                        on:blur=move |_| pen.set(None)
+                    >
+                        <canvas node_ref=ink aria-hidden="true"></canvas>
+                        <svg viewBox="0 0 100 100" aria-hidden="true" class:gone=move || !empty.get()>
+                            <g transform="translate(50 45) scale(.62) translate(-50 -50)">
+                                <path
+                                    class="ghost"
+                                    pathLength="1"
+                                    d="M30.2 21.0C32.7 20.7 39.0 19.1 45.6 19.1C52.1 19.1 65.4 20.9 69.3 21.3"
+                                />
+                                <path
+                                    class="ghost"
+                                    pathLength="1"
+                                    d="M69.3 21.3C67.6 24.9 62.2 35.1 59.0 43.0C55.9 50.9 54.0 60.7 50.4 68.8C46.9 77.0 39.8 87.9 37.7 91.8"
+                                />
+                                <path
+                                    class="ghost"
+                                    pathLength="1"
+                                    d="M39.5 54.4C40.8 53.7 43.0 51.5 47.1 50.7C51.3 49.9 61.4 49.8 64.3 49.6"
+                                />
+                            </g>
+                        </svg>
+                        <CropFlash crop=flash drawing />
+                        {move || {
+                            pen.get()
+                                .map(|(x, y, down)| {
+                                    view! {
+                                        <i
+                                            class="pen"
+                                            class:down=down
+                                            style:--x=format!("{:.2}%", x * 100.0)
+                                            style:--y=format!("{:.2}%", y * 100.0)
+                                        ></i>
+                                    }
+                                })
+                        }}
+                        <span class="hint" class:gone=move || !empty.get()>
+                            {page.say(Lang::draw_here)}
+                        </span>
+                    </div>
+                    <StageViews stages sheet />
+                </div>
+                <Answers empty />
+            </div>
+        </section>
+    }
+}
+
+/// Speaks the answer once the drawing has rested.
+fn speak_later(page: Page) {
+    let drawn = page.state.with_untracked(|state| state.drawn());
+    after(SPEAK_MS, move || {
+        let spoken = page.state.try_with_untracked(|state| {
+            let answer = state.answer.as_ref().filter(|_| state.drawn() == drawn)?;
+            Some(page.lang.try_get_untracked()?.spoken_answer(answer))
+        });
+        if let Some(text) = spoken.flatten() {
+            page.announce(text);
+        }
+    });
+}
+
+fn place(pad: &web_sys::HtmlDivElement, event: &PointerEvent) -> Point {
+    let bounds = pad.get_bounding_client_rect();
+    let along = |at: i32, from: f64, length: f64| ((f64::from(at) - from) / length.max(1.0)) as f32;
+    Point {
+        x: along(event.client_x(), bounds.left(), bounds.width()),
+        y: along(event.client_y(), bounds.top(), bounds.height()),
+    }
+}
+
+/// All places that the pointer was at since the last event: a fast stroke has more of them than frames.
+fn coalesced(event: &PointerEvent) -> Vec<PointerEvent> {
+    let all = if field(event.as_ref(), "getCoalescedEvents").is_function() {
+        event.get_coalesced_events().iter().map(JsCast::unchecked_into).collect()
+    } else {
+        Vec::new()
+    };
+    if all.is_empty() { vec![event.clone()] } else { all }
+}
+
+fn watch_size(canvas: &HtmlCanvasElement, draw: StoredValue<OncePerFrame, LocalStorage>) {
+    let again = wasm_bindgen::closure::Closure::<dyn FnMut()>::new(move || {
+        draw.try_with_value(OncePerFrame::ask);
+    });
+    let Ok(observer) = web_sys::ResizeObserver::new(again.as_ref().unchecked_ref()) else { return };
+    observer.observe(canvas);
+    let kept = StoredValue::new_local(Some((again, observer)));
+    on_cleanup(move || {
+        if let Some((_, observer)) = kept.try_update_value(Option::take).flatten() {
+            observer.disconnect();
+        }
+    });
+}
+
+fn context(canvas: &HtmlCanvasElement) -> Option<CanvasRenderingContext2d> {
+    canvas.get_context("2d").ok().flatten().map(JsCast::unchecked_into)
+}
+
+/// Draws the strokes as smooth lines: each point pulls the curve, which runs through the middles between them.
+fn draw_strokes(canvas: &HtmlCanvasElement, strokes: &[Vec<Point>]) {
+    let side = f64::from(canvas.client_width()) * window().device_pixel_ratio();
+    if canvas.width() != side as u32 {
+        canvas.set_width(side as u32);
+        canvas.set_height(side as u32);
+    }
+    let Some(context) = context(canvas) else { return };
+    context.clear_rect(0.0, 0.0, side, side);
+    // The light theme's ink; the style sheet turns it into the dark one's.
+    context.set_stroke_style_str("#211b16");
+    context.set_line_cap("round");
+    context.set_line_join("round");
+    context.set_line_width(f64::from(PEN) * side);
+    let scale = |point: &Point| (f64::from(point.x) * side, f64::from(point.y) * side);
+    for stroke in strokes {
+        let Some(first) = stroke.first().map(scale) else { continue };
+        context.begin_path();
+        context.move_to(first.0, first.1);
+        for pair in stroke.windows(2) {
+            let ((ax, ay), (bx, by)) = (scale(&pair[0]), scale(&pair[1]));
+            context.quadratic_curve_to(ax, ay, (ax + bx) / 2.0, (ay + by) / 2.0);
+        }
+        let last = stroke.last().map_or(first, scale);
+        context.line_to(last.0, last.1);
+        context.stroke();
+    }
+}
+
+/// Shows for a moment where a small or an off-centre drawing was found.
+#[component]
+fn CropFlash(crop: Memo<Option<Crop>>, drawing: RwSignal<bool>) -> impl IntoView {
+    let shown = move || {
+        let crop = crop.get().filter(|_| !drawing.get())?;
+        let middle = |from: usize, length: usize| (from + length / 2).abs_diff(RASTER / 2) > RASTER / 6;
+        let small = crop.width.max(crop.height) < RASTER / 2;
+        (small || middle(crop.x, crop.width) || middle(crop.y, crop.height)).then_some(crop)
+    };
+    move || {
+        shown().map(|crop| {
+            let percent = |pixels: usize| pixels as f32 / RASTER as f32 * 100.0;
+            view! {
+                <svg viewBox="0 0 100 100" aria-hidden="true">
+                    <rect
+                        class="box"
+                        x=percent(crop.x)
+                        y=percent(crop.y)
+                        width=percent(crop.width)
+                        height=percent(crop.height)
+                    />
+                </svg>
+            }
+        })
+    }
+}
+
+/// Puts grey bytes on a canvas, as ink with that much alpha: so it follows the theme.
+pub fn put_pixels(canvas: &HtmlCanvasElement, width: usize, height: usize, ink: impl Iterator<Item = u8>) {
+    let bytes: Vec<u8> = ink.flat_map(|alpha| [33, 27, 22, alpha]).collect();
+    let size = (width as u32, height as u32);
+    if (canvas.width(), canvas.height()) != size {
+        canvas.set_width(size.0);
+        canvas.set_height(size.1);
+    }
+    let image = ImageData::new_with_u8_clamped_array_and_sh(Clamped(&bytes), size.0, size.1);
+    if let (Some(context), Ok(image)) = (context(canvas), image) {
+        let _ = context.put_image_data(&image, 0.0, 0.0);
+    }
+}
+
+#[component]
+fn StageViews(stages: RwSignal<Option<Stages>>, sheet: StoredValue<Sheet, LocalStorage>) -> impl IntoView {
+    let page = expect_context::<Page>();
+    let (crop, fit, centre) =
+        (NodeRef::<html::Canvas>::new(), NodeRef::<html::Canvas>::new(), NodeRef::<html::Canvas>::new());
+    Effect::new(move |_| {
+        let (Some(crop), Some(fit), Some(centre)) = (crop.get(), fit.get(), centre.get()) else { return };
+        stages.with(|stages| match stages {
+            None => {
+                for canvas in [&crop, &fit, &centre] {
+                    put_pixels(canvas, 1, 1, [0].into_iter());
+                }
+            }
+            Some(stages) => {
+                let drawn = sheet.with_value(|sheet| rasterize(&sheet.strokes, PEN));
+                let cut = cut_square(&drawn, stages.crop);
+                put_pixels(&crop, cut.width, cut.height, cut.pixels.into_iter());
+                put_pixels(&fit, BOX, BOX, stages.fit.pixels.iter().copied());
+                put_pixels(&centre, SIDE, SIDE, stages.centred.iter().copied());
+            }
+        });
+    });
+    view! {
+        <div class="stages" role="group" aria-label=page.say(Lang::stages)>
+            <div class="stage" data-testid="stage-crop">
+                <span>
+                    <canvas class="ink smooth" node_ref=crop></canvas>
+                </span>
+                {page.say(Lang::cropped)}
+            </div>
+            <div class="stage" data-testid="stage-fit">
+                <span>
+                    <canvas class="ink" node_ref=fit></canvas>
+                </span>
+                {page.say(Lang::fit)}
+            </div>
+            <div class="stage" data-testid="stage-centre">
+                <span>
+                    <canvas class="ink" node_ref=centre></canvas>
+                </span>
+                {page.say(Lang::centred)}
+            </div>
+        </div>
+    }
+}
+
+/// The crop in the middle of a square, so that its shape is kept.
+fn cut_square(drawn: &Bitmap, crop: Crop) -> Bitmap {
+    let side = crop.width.max(crop.height);
+    let (left, top) = ((side - crop.width) / 2, (side - crop.height) / 2);
+    let mut cut = Bitmap::new(side, side);
+    for y in 0..crop.height {
+        for x in 0..crop.width {
+            cut.pixels[(top + y) * side + left + x] = drawn.at(crop.x + x, crop.y + y);
+        }
+    }
+    cut
+}
+
+/// The digit that is read, how sure that is, and ten bars that never change places.
+#[component]
+fn Answers(empty: RwSignal<bool>) -> impl IntoView {
+    let page = expect_context::<Page>();
+    let answer = page.slice(|state| state.answer.clone());
+    let opened = page.slice(|state| state.device.is_some());
+    let top = Memo::new(move |_| answer.with(|answer| answer.as_ref().map(|answer| answer.best_two()[0].0)));
+    let sentence = move || answer.with(|answer| answer.as_ref().map(|answer| page.lang.get().answer(answer)));
+    let waits = move || {
+        let lang = page.lang.get();
+        if empty.get() || opened.get() { lang.answers_wait() } else { lang.answers_wait_engine() }
+    };
+    let probability =
+        move |digit: usize| answer.with(|answer| answer.as_ref().map_or(0.0, |answer| answer.probabilities[digit]));
+    let bars = (0..CLASSES)
+        .map(|digit| {
+            view! {
+                <div
+                    class="c"
+                    class:top=move || top.get() == Some(digit)
+                    data-testid=format!("answer-{digit}")
+                    style:--p=move || format!("{:.3}", probability(digit))
+                >
+                    <small>
+                        {move || (probability(digit) >= 0.02).then(|| format!("{:.0}", probability(digit) * 100.0))}
+                    </small>
+                    <i></i>
+                </div>
+            }
+        })
+        .collect::<Vec<_>>();
+    let labels = (0..CLASSES)
+        .map(|digit| view! { <span class="n" class:top=move || top.get() == Some(digit)>{digit}</span> })
+        .collect::<Vec<_>>();
+    view! {
+        <div class="answer">
+            <p class="read">
+                <b data-testid="prediction">{move || top.get()}</b>
+                <span>{sentence}</span>
+            </p>
+            <p class="wait" hidden=move || top.get().is_some()>
+                {waits}
+            </p>
+            <div class="cols" role="group" aria-label=page.say(Lang::answers)>
+                {bars}
+                {labels}
+            </div>
+        </div>
+    }
+}

@@ -1,0 +1,676 @@
+//! What the page knows, and how it changes: an [`Event`] of the worker is applied, or an [`Action`] of the user is
+//! done. Both answer with [`Request`]s for the engine. Pure: no DOM, no clock of its own, so a test can drive it.
+
+use serde_bytes::ByteBuf;
+
+use crate::data::{CLASSES, PIXELS};
+use crate::protocol::{
+    Checkpoint, Command, DataProgress, DeviceKind, DeviceReason, Event, Failure, LayerMaps, RunId, VERSION,
+};
+use crate::training::{RunConfig, Score, StepPoint};
+
+/// Milliseconds between two readings of the same drawing while the network learns.
+const READ_AGAIN_MS: f64 = 500.0;
+
+/// What is going on. `status` shows it as `data-state`, and the finer part as `data-detail`.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Phase {
+    /// The worker's binary is on its way.
+    LoadingWorker,
+    /// The worker is there, the data is on its way.
+    LoadingData,
+    /// Everything is here.
+    Ready,
+    /// A run is going.
+    Training(Activity),
+    /// A run waits for the user.
+    Paused,
+    /// The test images are looked at.
+    Evaluating {
+        /// Images looked at.
+        done: u32,
+        /// All test images.
+        total: u32,
+    },
+    /// A run ended.
+    Finished {
+        /// Before its last step.
+        stopped: bool,
+    },
+    /// Something failed.
+    Failed(Failure),
+}
+
+/// What a run is doing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Activity {
+    /// It was asked for and has not begun.
+    Starting,
+    /// The device prepares its kernels.
+    Compiling,
+    /// Batches are done.
+    Running,
+    /// It waits for images.
+    Waiting,
+    /// An epoch's validation is under way.
+    Validating,
+    /// It pauses after the batch under way.
+    Pausing,
+}
+
+impl Phase {
+    /// The contract's `data-state`.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Phase::LoadingWorker | Phase::LoadingData => "loading",
+            Phase::Ready => "ready",
+            Phase::Training(_) => "training",
+            Phase::Paused => "paused",
+            Phase::Evaluating { .. } => "evaluating",
+            Phase::Finished { .. } => "finished",
+            Phase::Failed(_) => "failed",
+        }
+    }
+}
+
+/// The device that the worker opened.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Device {
+    /// What it is.
+    pub kind: DeviceKind,
+    /// The adapter's name.
+    pub name: String,
+    /// Why it was chosen.
+    pub reason: DeviceReason,
+}
+
+/// Where something went wrong in a run, for the charts.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Fault {
+    /// Steps done by then.
+    pub step: u32,
+    /// What.
+    pub failure: Failure,
+}
+
+/// The run that the charts show.
+#[derive(Debug, Clone)]
+pub struct Run {
+    /// Its configuration.
+    pub config: RunConfig,
+    /// Every step so far.
+    pub points: Vec<StepPoint>,
+    /// Epochs done and what was scored at their end.
+    pub scores: Vec<(u32, Score)>,
+    /// The epoch with the best score.
+    pub best: Option<u32>,
+    /// The latest checkpoint.
+    pub checkpoint: Option<Checkpoint>,
+    /// Steps done.
+    pub step: u32,
+    /// Training speed; 0 before it was measured.
+    pub images_per_second: f32,
+    /// Milliseconds that it was training, pauses left out.
+    pub active_ms: f64,
+    /// The test, once taken.
+    pub test: Option<Score>,
+    /// What went wrong on the way.
+    pub faults: Vec<Fault>,
+    /// Grows when points are taken away, so that a chart knows to begin anew.
+    pub generation: u32,
+}
+
+impl Run {
+    fn new(config: RunConfig) -> Self {
+        Self {
+            config,
+            points: Vec::new(),
+            scores: Vec::new(),
+            best: None,
+            checkpoint: None,
+            step: 0,
+            images_per_second: 0.0,
+            active_ms: 0.0,
+            test: None,
+            faults: Vec::new(),
+            generation: 0,
+        }
+    }
+
+    /// The epoch under way, from 1.
+    pub fn epoch(&self) -> u32 {
+        (self.step.saturating_sub(1) / self.config.batches_per_epoch() + 1).min(self.config.epochs)
+    }
+
+    /// The last batch done of that epoch, from 1; 0 before the first.
+    pub fn batch(&self) -> u32 {
+        self.step - (self.epoch() - 1) * self.config.batches_per_epoch()
+    }
+
+    /// Seconds left, once a speed was measured.
+    pub fn seconds_left(&self) -> Option<f32> {
+        let images = self.config.steps().saturating_sub(self.step) as f32 * self.config.batch_len() as f32;
+        (self.images_per_second > 0.0).then(|| images / self.images_per_second)
+    }
+
+    /// The latest score.
+    pub fn score(&self) -> Option<Score> {
+        self.scores.last().map(|(_, score)| *score)
+    }
+
+    /// Drops what came after an epoch's end: those batches are run again.
+    fn rewind(&mut self, epoch: u32) {
+        let step = epoch * self.config.batches_per_epoch();
+        self.points.retain(|point| point.step <= step);
+        self.scores.retain(|(done, _)| *done <= epoch);
+        self.step = step;
+        self.test = None;
+        self.generation += 1;
+    }
+}
+
+/// What the network made of the drawing.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Answer {
+    /// One for each digit.
+    pub probabilities: [f32; CLASSES],
+    /// The layers' outputs.
+    pub inside: Vec<LayerMaps>,
+}
+
+impl Answer {
+    /// The most likely digit and the second, each with its probability.
+    pub fn best_two(&self) -> [(usize, f32); 2] {
+        let mut order: Vec<_> = self.probabilities.iter().copied().enumerate().collect();
+        order.sort_by(|a, b| b.1.total_cmp(&a.1));
+        [order[0], order[1]]
+    }
+}
+
+/// What a user can ask for.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Action {
+    /// Begin a run.
+    Train,
+    /// Do one batch: of a new run, or of the paused one.
+    Step,
+    /// Pause.
+    Pause,
+    /// Go on.
+    Resume,
+    /// End the run.
+    Stop,
+    /// Look at the test images with a stopped run's network.
+    Test,
+    /// Change the recipe. During a run only the learning rate counts at once.
+    Configure(RunConfig),
+    /// Read this drawing; `None`: the pad was cleared.
+    Draw(Option<Box<[u8; PIXELS]>>),
+    /// Take the way on that a failure offers.
+    Recover(WayOn),
+    /// Open another device.
+    UseDevice(DeviceChoice),
+}
+
+/// What the user wants to train on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum DeviceChoice {
+    /// The page chooses.
+    #[default]
+    Auto,
+    /// The CPU.
+    Cpu,
+    /// WebGPU, a software adapter too.
+    WebGpu,
+}
+
+/// A way on after a failure. The first one offered is the filled button.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum WayOn {
+    /// Start the engine again and go on from the epoch's end.
+    ResumeFrom(u32),
+    /// Start the engine again and the run from its beginning.
+    StartAgain,
+    /// Start the engine again.
+    Restart,
+    /// Go on with the CPU.
+    OnCpu,
+    /// Go back to the epoch's end (0: to the beginning) with a tenth of the learning rate.
+    GoBack(u32),
+    /// Fetch again what is missing.
+    FetchAgain,
+    /// Load the page again.
+    Reload,
+    /// Go back to the default recipe.
+    Defaults,
+    /// Open the settings.
+    ChangeRecipe,
+}
+
+/// What the state asks of the engine.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Request {
+    /// Post a command to the worker.
+    Send(Command),
+    /// End the worker and start one for this choice.
+    Restart(DeviceChoice, DeviceReason),
+    /// Load the page again.
+    Reload,
+}
+
+/// Everything that the page knows.
+#[derive(Debug, Clone)]
+pub struct PageState {
+    /// What is going on.
+    pub phase: Phase,
+    /// The device, once open.
+    pub device: Option<Device>,
+    /// What the user wants to train on.
+    pub choice: DeviceChoice,
+    /// How much of the data is here.
+    pub data: DataProgress,
+    /// The recipe of the next run.
+    pub settings: RunConfig,
+    /// The run on show.
+    pub run: Option<Run>,
+    /// What the network made of the drawing.
+    pub answer: Option<Answer>,
+    live: Option<RunId>,
+    last_run: u32,
+    resume_here: bool,
+    drawing: Option<Box<[u8; PIXELS]>>,
+    drawn: u32,
+    asked: u32,
+    answered: u32,
+    asked_at: f64,
+    active_since: Option<f64>,
+}
+
+impl PageState {
+    /// A page that waits for its worker.
+    pub fn new(settings: RunConfig, choice: DeviceChoice) -> Self {
+        Self {
+            phase: Phase::LoadingWorker,
+            device: None,
+            choice,
+            data: DataProgress::default(),
+            settings,
+            run: None,
+            answer: None,
+            live: None,
+            last_run: 0,
+            resume_here: false,
+            drawing: None,
+            drawn: 0,
+            asked: 0,
+            answered: 0,
+            asked_at: f64::NEG_INFINITY,
+            active_since: None,
+        }
+    }
+
+    /// Whether a run can begin.
+    pub fn can_train(&self) -> bool {
+        self.device.is_some()
+            && self.data.train_images > 0
+            && matches!(self.phase, Phase::LoadingData | Phase::Ready | Phase::Paused | Phase::Finished { .. })
+    }
+
+    /// Whether a run is under way: what is changed now counts from the next one on.
+    pub fn is_busy(&self) -> bool {
+        matches!(self.phase, Phase::Training(_) | Phase::Paused | Phase::Evaluating { .. })
+    }
+
+    /// Whether there is no worker behind the page until the user has it started again.
+    pub fn engine_gone(&self) -> bool {
+        matches!(&self.phase, Phase::Failed(failure) if ends_engine(failure))
+    }
+
+    /// What is on the pad, as the network gets it.
+    pub fn drawing(&self) -> Option<&[u8; PIXELS]> {
+        self.drawing.as_deref()
+    }
+
+    /// How often the pad changed.
+    pub fn drawn(&self) -> u32 {
+        self.drawn
+    }
+
+    /// `data-detail`: the finer part of the state.
+    pub fn detail(&self) -> &'static str {
+        match &self.phase {
+            Phase::LoadingWorker => "worker",
+            Phase::LoadingData => "data",
+            Phase::Ready if self.data.synthetic => "synthetic",
+            Phase::Training(Activity::Starting | Activity::Compiling) => "compiling",
+            Phase::Training(Activity::Waiting) => "waiting",
+            Phase::Training(Activity::Validating) => "validating",
+            Phase::Training(Activity::Pausing) => "pausing",
+            Phase::Finished { stopped: true } => "stopped",
+            Phase::Failed(failure) => failure_kind(failure),
+            _ => "",
+        }
+    }
+
+    /// The ways on from the failure, the best first.
+    pub fn ways_on(&self) -> Vec<WayOn> {
+        let Phase::Failed(failure) = &self.phase else { return Vec::new() };
+        let epoch = self.run.as_ref().and_then(|run| run.checkpoint.as_ref()).map(|checkpoint| checkpoint.epoch);
+        let again = match epoch {
+            _ if !self.resume_here => WayOn::Restart,
+            Some(epoch) => WayOn::ResumeFrom(epoch),
+            None => WayOn::StartAgain,
+        };
+        match failure {
+            Failure::GpuLost { .. } => vec![again, WayOn::OnCpu],
+            Failure::WorkerDied { .. } | Failure::WorkerSilent { .. } => {
+                let cpu = self.device.as_ref().is_some_and(|device| device.kind == DeviceKind::Cpu);
+                if cpu || self.choice == DeviceChoice::Cpu { vec![again] } else { vec![again, WayOn::OnCpu] }
+            }
+            Failure::Version { .. } => vec![WayOn::Reload],
+            Failure::NoData { .. } | Failure::MissingShard { .. } | Failure::BadShard { .. } => {
+                vec![WayOn::FetchAgain]
+            }
+            Failure::NotFinite { .. } => vec![WayOn::GoBack(epoch.unwrap_or(0)), WayOn::ChangeRecipe],
+            Failure::Configuration { .. } => vec![WayOn::Defaults, WayOn::ChangeRecipe],
+            Failure::Unsupported { .. } => Vec::new(),
+        }
+    }
+
+    /// Does what the user asked for, if it can be done now.
+    pub fn act(&mut self, action: Action, now: f64) -> Vec<Request> {
+        match action {
+            Action::Train if self.can_train() => self.start(self.settings.clone(), false),
+            Action::Step if self.phase == Phase::Paused => self.send_live(|run| Command::Step { run }),
+            Action::Step if self.can_train() => self.start(self.settings.clone(), true),
+            Action::Pause if matches!(self.phase, Phase::Training(_)) => {
+                self.set_phase(Phase::Training(Activity::Pausing), now);
+                self.send_live(|run| Command::Pause { run })
+            }
+            Action::Resume if matches!(self.phase, Phase::Paused | Phase::Finished { stopped: true }) => {
+                self.set_phase(Phase::Training(Activity::Running), now);
+                self.send_live(|run| Command::Resume { run })
+            }
+            Action::Stop if self.is_busy() => self.send_live(|run| Command::Stop { run }),
+            Action::Test if matches!(self.phase, Phase::Finished { stopped: true }) => {
+                self.set_phase(Phase::Evaluating { done: 0, total: self.data.test_images }, now);
+                self.send_live(|run| Command::Test { run })
+            }
+            Action::Configure(settings) => self.configure(settings),
+            Action::Draw(drawing) => self.draw(drawing, now),
+            Action::Recover(way) => self.recover(way, now),
+            Action::UseDevice(choice) if !self.is_busy() => {
+                self.choice = choice;
+                self.restart(choice, DeviceReason::Asked, now)
+            }
+            _ => Vec::new(),
+        }
+    }
+
+    /// Applies what the worker told. What belongs to a run that is no longer the page's own is ignored.
+    pub fn apply(&mut self, event: Event, now: f64) -> Vec<Request> {
+        if event.run().is_some() && event.run() != self.live {
+            return Vec::new();
+        }
+        match event {
+            Event::Ready { version } if version != VERSION => {
+                return self.fail(Failure::Version { worker: version, page: VERSION }, false, now);
+            }
+            Event::Ready { .. } => self.set_phase(Phase::LoadingData, now),
+            Event::Opened { device, name, reason } => {
+                self.device = Some(Device { kind: device, name, reason });
+                let mut requests = self.read_again(now);
+                requests.extend(self.begin_pending());
+                return requests;
+            }
+            Event::Data(progress) => {
+                let complete = progress.total_shards > 0 && progress.shards >= progress.total_shards;
+                self.data = progress;
+                if complete && self.phase == Phase::LoadingData && self.device.is_some() {
+                    self.set_phase(Phase::Ready, now);
+                }
+                return self.begin_pending();
+            }
+            Event::Started { .. } => {}
+            Event::Compiling { .. } => self.set_phase(Phase::Training(Activity::Compiling), now),
+            Event::Waiting { .. } => self.set_phase(Phase::Training(Activity::Waiting), now),
+            Event::Steps { points, images_per_second, .. } => return self.steps(&points, images_per_second, now),
+            Event::Validating { .. } => {
+                if self.phase != Phase::Training(Activity::Pausing) {
+                    self.set_phase(Phase::Training(Activity::Validating), now);
+                }
+            }
+            Event::Validated { epoch, score, best, .. } => {
+                if let Some(run) = &mut self.run {
+                    run.scores.push((epoch, score));
+                    run.best = if best { Some(epoch) } else { run.best };
+                }
+                return self.read_again(now);
+            }
+            Event::Checkpoint { checkpoint, .. } => {
+                if let Some(run) = &mut self.run {
+                    run.checkpoint = Some(checkpoint);
+                }
+            }
+            Event::Paused { step, .. } => {
+                self.set_step(step);
+                self.set_phase(Phase::Paused, now);
+                return self.read_again(now);
+            }
+            Event::Resumed { .. } => self.set_phase(Phase::Training(Activity::Running), now),
+            Event::Testing { done, total, .. } => self.set_phase(Phase::Evaluating { done, total }, now),
+            Event::Finished { step, stopped, best_epoch, test, .. } => {
+                self.set_step(step);
+                if let Some(run) = &mut self.run {
+                    run.best = best_epoch.or(run.best);
+                    run.test = test.or(run.test);
+                }
+                self.set_phase(Phase::Finished { stopped: stopped && test.is_none() }, now);
+                return self.read_again(now);
+            }
+            Event::Prediction { id, probabilities, inside } => {
+                if id > self.answered && self.drawing.is_some() {
+                    self.answered = id;
+                    self.answer = Some(Answer { probabilities, inside });
+                }
+            }
+            Event::Failed { run, failure } => return self.fail(failure, run.is_some(), now),
+        }
+        Vec::new()
+    }
+
+    fn steps(&mut self, points: &[StepPoint], images_per_second: f32, now: f64) -> Vec<Request> {
+        if let Some(run) = &mut self.run {
+            run.points.extend_from_slice(points);
+            run.step = points.last().map_or(run.step, |point| point.step);
+            run.images_per_second = images_per_second;
+        }
+        // A shard's failure stays on show while the run goes on with what is here; a batch that was under way when
+        // the user paused does not undo that.
+        if matches!(self.phase, Phase::Training(activity) if activity != Activity::Pausing) {
+            self.set_phase(Phase::Training(Activity::Running), now);
+        }
+        if now - self.asked_at >= READ_AGAIN_MS { self.read_again(now) } else { Vec::new() }
+    }
+
+    fn set_step(&mut self, step: u32) {
+        if let Some(run) = &mut self.run {
+            run.step = step;
+        }
+    }
+
+    /// Changes the phase, and adds up the time in which a run was going.
+    fn set_phase(&mut self, phase: Phase, now: f64) {
+        let active = matches!(phase, Phase::Training(_));
+        match (self.active_since, active) {
+            (None, true) => self.active_since = Some(now),
+            (Some(since), false) => {
+                self.active_since = None;
+                if let Some(run) = &mut self.run {
+                    run.active_ms += now - since;
+                }
+            }
+            _ => {}
+        }
+        self.phase = phase;
+    }
+
+    fn send_live(&self, command: impl FnOnce(RunId) -> Command) -> Vec<Request> {
+        self.live.map(command).map(Request::Send).into_iter().collect()
+    }
+
+    fn next_run(&mut self) -> RunId {
+        self.last_run += 1;
+        let run = RunId(self.last_run);
+        self.live = Some(run);
+        run
+    }
+
+    fn start(&mut self, config: RunConfig, one_batch: bool) -> Vec<Request> {
+        self.active_since = None;
+        let generation = self.run.as_ref().map_or(0, |run| run.generation + 1);
+        self.run = Some(Run { generation, ..Run::new(config.clone()) });
+        self.phase = Phase::Training(Activity::Starting);
+        let run = self.next_run();
+        vec![Request::Send(Command::Start { run, config, one_batch, from: None })]
+    }
+
+    /// Goes on with the run on show, from its checkpoint if it has one.
+    fn go_on(&mut self) -> Vec<Request> {
+        let id = self.next_run();
+        let Some(run) = &mut self.run else { return Vec::new() };
+        run.rewind(run.checkpoint.as_ref().map_or(0, |checkpoint| checkpoint.epoch));
+        let (config, from) = (run.config.clone(), run.checkpoint.clone());
+        self.phase = Phase::Training(Activity::Starting);
+        vec![Request::Send(Command::Start { run: id, config, one_batch: false, from })]
+    }
+
+    /// After a restart: goes on as soon as device and data are there.
+    fn begin_pending(&mut self) -> Vec<Request> {
+        if !(self.resume_here && self.phase != Phase::LoadingWorker && self.can_train()) {
+            return Vec::new();
+        }
+        self.resume_here = false;
+        self.go_on()
+    }
+
+    fn configure(&mut self, settings: RunConfig) -> Vec<Request> {
+        let learning_rate = settings.learning_rate;
+        let changed = learning_rate != self.settings.learning_rate;
+        self.settings = settings;
+        if !(changed && matches!(self.phase, Phase::Training(_) | Phase::Paused)) {
+            return Vec::new();
+        }
+        if let Some(run) = &mut self.run {
+            run.config.learning_rate = learning_rate;
+        }
+        self.send_live(|run| Command::SetLearningRate { run, learning_rate })
+    }
+
+    fn draw(&mut self, drawing: Option<Box<[u8; PIXELS]>>, now: f64) -> Vec<Request> {
+        if drawing.is_none() {
+            self.answer = None;
+            self.answered = self.asked;
+        }
+        self.drawing = drawing;
+        self.drawn += 1;
+        self.read_again(now)
+    }
+
+    fn read_again(&mut self, now: f64) -> Vec<Request> {
+        let (Some(pixels), Some(_)) = (&self.drawing, &self.device) else { return Vec::new() };
+        self.asked += 1;
+        self.asked_at = now;
+        vec![Request::Send(Command::Predict { id: self.asked, pixels: ByteBuf::from(pixels.to_vec()) })]
+    }
+
+    fn fail(&mut self, failure: Failure, ends_run: bool, now: f64) -> Vec<Request> {
+        let engine_gone = ends_engine(&failure);
+        if engine_gone {
+            // A second word about the same end adds nothing to the first.
+            if matches!(&self.phase, Phase::Failed(Failure::GpuLost { .. } | Failure::WorkerDied { .. })) {
+                return Vec::new();
+            }
+            self.resume_here |= self.is_busy();
+            self.data = DataProgress::default();
+        }
+        if (engine_gone && self.is_busy()) || ends_run {
+            if let Some(run) = &mut self.run {
+                run.faults.push(Fault { step: run.step, failure: failure.clone() });
+            }
+        }
+        if engine_gone || ends_run {
+            self.live = None;
+        }
+        self.set_phase(Phase::Failed(failure), now);
+        Vec::new()
+    }
+
+    fn recover(&mut self, way: WayOn, now: f64) -> Vec<Request> {
+        let Phase::Failed(_) = self.phase else { return Vec::new() };
+        match way {
+            WayOn::ResumeFrom(_) | WayOn::StartAgain | WayOn::Restart => {
+                let reason = self.device.as_ref().map_or(DeviceReason::Asked, |device| device.reason.clone());
+                self.restart(self.choice, reason, now)
+            }
+            WayOn::OnCpu => {
+                let lost = matches!(self.phase, Phase::Failed(Failure::GpuLost { .. }));
+                self.choice = DeviceChoice::Cpu;
+                self.restart(DeviceChoice::Cpu, if lost { DeviceReason::Lost } else { DeviceReason::Asked }, now)
+            }
+            WayOn::GoBack(_) => {
+                if let Some(run) = &mut self.run {
+                    run.config.learning_rate /= 10.0;
+                    self.settings.learning_rate = run.config.learning_rate;
+                }
+                self.go_on()
+            }
+            WayOn::FetchAgain => {
+                let phase = if self.live.is_some() { Phase::Training(Activity::Waiting) } else { Phase::LoadingData };
+                self.set_phase(phase, now);
+                vec![Request::Send(Command::FetchAgain)]
+            }
+            WayOn::Reload => vec![Request::Reload],
+            WayOn::Defaults | WayOn::ChangeRecipe => {
+                if way == WayOn::Defaults {
+                    self.settings = RunConfig::default();
+                }
+                self.set_phase(Phase::Ready, now);
+                Vec::new()
+            }
+        }
+    }
+
+    fn restart(&mut self, choice: DeviceChoice, reason: DeviceReason, now: f64) -> Vec<Request> {
+        self.set_phase(Phase::LoadingWorker, now);
+        self.device = None;
+        self.live = None;
+        self.answer = None;
+        self.data = DataProgress::default();
+        vec![Request::Restart(choice, reason)]
+    }
+}
+
+/// Whether a failure leaves no worker to go on with.
+fn ends_engine(failure: &Failure) -> bool {
+    matches!(
+        failure,
+        Failure::WorkerDied { .. } | Failure::GpuLost { .. } | Failure::WorkerSilent { .. } | Failure::Version { .. }
+    )
+}
+
+/// The name of a failure's kind, as it travels.
+pub fn failure_kind(failure: &Failure) -> &'static str {
+    match failure {
+        Failure::Unsupported { .. } => "unsupported",
+        Failure::WorkerSilent { .. } => "worker-silent",
+        Failure::Version { .. } => "version",
+        Failure::WorkerDied { .. } => "worker-died",
+        Failure::NoData { .. } => "no-data",
+        Failure::MissingShard { .. } => "missing-shard",
+        Failure::BadShard { .. } => "bad-shard",
+        Failure::NotFinite { .. } => "not-finite",
+        Failure::GpuLost { .. } => "gpu-lost",
+        Failure::Configuration { .. } => "configuration",
+    }
+}

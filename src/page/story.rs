@@ -1,0 +1,61 @@
+//! The page's voice: one headline and one line under it.
+
+use leptos::prelude::*;
+
+use super::Page;
+use super::state::Phase;
+use super::words::{percent, stressed};
+
+/// Headline and line, with the contract's `status` around them.
+#[component]
+pub fn Story() -> impl IntoView {
+    let page = expect_context::<Page>();
+    let name = page.slice(|state| state.phase.name());
+    let detail = page.slice(|state| state.detail());
+    let detail = move || match detail.get() {
+        "" if name.get() == "ready" && page.offline.get() => "offline",
+        detail => detail,
+    };
+    let headline = page.slice(move |state| page.lang.get().headline(state));
+    let line = page.slice(move |state| page.lang.get().line(state, page.offline.get()));
+    let tested = page.slice(|state| match (&state.phase, &state.run) {
+        (Phase::Finished { .. }, Some(run)) => run.test,
+        _ => None,
+    });
+    view! {
+        <div data-testid="status" data-state=move || name.get() data-detail=detail>
+            <h1>
+                {move || {
+                    stressed(&headline.get())
+                        .map(|(stress, piece)| {
+                            let piece = piece.to_owned();
+                            if stress { view! { <em>{piece}</em> }.into_any() } else { piece.into_any() }
+                        })
+                        .collect::<Vec<_>>()
+                }}
+            </h1>
+            <p class="sub">
+                {move || match tested.get() {
+                    None => line.get().into_any(),
+                    Some(score) => {
+                        let (before, after) = page.lang.get().finished_line(score.total - score.correct);
+                        let accuracy = percent(score.accuracy(), 2);
+                        let number = accuracy.trim_end_matches('%').to_owned();
+                        let value = number.clone();
+                        // Tools read "98.62 %"; eyes read it without the space.
+                        view! {
+                            {before}
+                            <span class="nb" data-testid="test-accuracy" data-value=value>
+                                {number}
+                                <span class="thin">" "</span>
+                                "%"
+                            </span>
+                            {after}
+                        }
+                            .into_any()
+                    }
+                }}
+            </p>
+        </div>
+    }
+}
