@@ -109,11 +109,12 @@ impl Inner {
             DeviceKind::Cpu => "worker_cpu_loader.js",
             DeviceKind::WebGpu => "worker_gpu_loader.js",
         };
-        // The name is the lock's, and no other tab's: locks are shared by all pages of an origin.
-        let lock = format!("kiln-engine-{}-{id}-{}", js_sys::Date::now(), js_sys::Math::random());
+        // A name that no other tab has: locks are shared by all pages of an origin.
+        let name = format!("{}-{id}-{}", js_sys::Date::now(), js_sys::Math::random());
+        let lock = format!("kiln-engine-{name}");
         let options = WorkerOptions::new();
         options.set_type(WorkerType::Module);
-        options.set_name(&lock);
+        options.set_name(&name);
         let worker = match Worker::new_with_options(&relative(script), &options) {
             Ok(worker) => worker,
             Err(error) => return self.died(id, WebError::from(error).0),
