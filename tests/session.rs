@@ -6,6 +6,7 @@ use common::{drive, empty_session, fill, losses, small_config, small_session, st
 use kiln::protocol::{Command, Event, Failure, RunId};
 use kiln::training::device::Opened;
 use kiln::training::{RunConfig, Score};
+#[cfg(not(target_arch = "wasm32"))]
 use proptest::prelude::*;
 use serde_bytes::ByteBuf;
 
@@ -262,6 +263,7 @@ enum Action {
     Work(u8),
 }
 
+#[cfg(not(target_arch = "wasm32"))]
 fn action() -> impl Strategy<Value = Action> {
     let run = || 1..3u32;
     prop_oneof![
@@ -364,11 +366,12 @@ async fn holds_in_any_order(actions: Vec<Action>) {
     assert!(!session.has_work());
 }
 
+#[cfg(not(target_arch = "wasm32"))]
 proptest! {
     #![proptest_config(ProptestConfig { cases: 96, failure_persistence: None, ..ProptestConfig::default() })]
-    #[cfg_attr(not(target_arch = "wasm32"), test)]
+    #[test]
     fn every_order_of_commands_keeps_the_state_machine_whole(actions in proptest::collection::vec(action(), 1..24)) {
-        block_on(holds_in_any_order(actions));
+        pollster::block_on(holds_in_any_order(actions));
     }
 }
 
@@ -379,9 +382,4 @@ async fn some_orders_of_commands_keep_the_state_machine_whole() {
     use Action::*;
     holds_in_any_order(vec![Start(1), Work(3), Fill, Work(2), Pause(1), Step(1), Work(4), Stop(1), Test(1)]).await;
     holds_in_any_order(vec![OneBatch(2), Stop(2), Fill, Resume(2), Work(8), Start(1), Work(8), Stop(1)]).await;
-}
-
-#[cfg(not(target_arch = "wasm32"))]
-fn block_on(future: impl Future<Output = ()>) {
-    pollster::block_on(future);
 }

@@ -88,10 +88,10 @@ pub fn summarize(config: &NetworkConfig) -> Result<Summary, NetworkError> {
         if conv.kernel % 2 == 0 {
             return Err(NetworkError::Size { layer, what: "the kernel's side must be odd" });
         }
-        if conv.kernel > side {
-            return Err(NetworkError::Kernel { layer, kernel: conv.kernel, side });
-        }
         if conv.padding == Padding::Valid {
+            if conv.kernel > side {
+                return Err(NetworkError::Kernel { layer, kernel: conv.kernel, side });
+            }
             side -= conv.kernel - 1;
         }
         let parameters = conv.filters * (channels * conv.kernel * conv.kernel + 1);
