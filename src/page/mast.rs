@@ -4,8 +4,8 @@ use leptos::prelude::*;
 
 use super::Page;
 use super::browser::{document, recall, remember, window};
-use super::state::{Action, DeviceChoice};
-use super::words::Lang;
+use super::state::{Action, DeviceChoice, Phase};
+use super::words::{Lang, Text};
 
 /// Sizes of the root's text, in percent. All of the page is measured in it.
 const TEXT_SIZES: [&str; 3] = ["100", "125", "150"];
@@ -121,9 +121,15 @@ fn set_root(name: &str, value: Option<&str>) {
 fn DeviceChip() -> impl IntoView {
     let page = expect_context::<Page>();
     let device = page.slice(|state| state.device.clone());
-    let failed = page.slice(|state| state.engine_gone());
+    let gone = page.slice(|state| match &state.phase {
+        Phase::Failed(failure) if state.engine_gone() => Some(failure.clone()),
+        _ => None,
+    });
     let label = move || {
         let lang = page.lang.get();
+        if let Some(failure) = gone.get() {
+            return view! { <i></i> <b>{lang.fault(&failure)}</b> }.into_any();
+        }
         match device.get() {
             None => view! { <span>{lang.choosing()}</span> }.into_any(),
             Some(device) => {
@@ -143,7 +149,7 @@ fn DeviceChip() -> impl IntoView {
         <div class="chipbox">
             <button
                 class="chip"
-                class:off=move || failed.get()
+                class:off=move || gone.get().is_some()
                 data-testid="device"
                 aria-haspopup="dialog"
                 aria-expanded=move || page.device_box.get().to_string()
@@ -168,7 +174,7 @@ pub fn DeviceChoices() -> impl IntoView {
     let choice = page.slice(|state| state.choice);
     let busy = page.slice(|state| state.is_busy());
     let trained = page.slice(|state| state.run.is_some());
-    let button = move |this: DeviceChoice, testid: &'static str, words: fn(Lang) -> &'static str| {
+    let button = move |this: DeviceChoice, testid: &'static str, words: Text| {
         view! {
             <button
                 class="btn"

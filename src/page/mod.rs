@@ -11,6 +11,7 @@ mod device;
 pub mod engine;
 mod fault;
 mod inside;
+mod lines;
 mod mast;
 mod pad;
 pub mod plot;
@@ -30,7 +31,7 @@ use self::browser::{OncePerFrame, after, document, now, recall, remember, window
 use self::engine::Engine;
 use self::settings::{Note, Settings};
 use self::state::{Action, PageState, Phase, Request, WayOn};
-use self::words::{Lang, Token};
+use self::words::{Lang, Text, Token};
 use crate::protocol::{DeviceReason, Event};
 
 /// What every view gets: the state to read, and the ways to act on it.
@@ -145,7 +146,7 @@ impl Page {
     }
 
     /// A fixed text in the page's language.
-    fn say(self, words: fn(Lang) -> &'static str) -> impl Fn() -> &'static str + Copy + Send + Sync + 'static {
+    fn say(self, words: Text) -> impl Fn() -> &'static str + Copy + Send + Sync + 'static {
         move || words(self.lang.get())
     }
 
@@ -156,9 +157,9 @@ impl Page {
 
     /// Does the next thing, whatever it is: the filled button's key.
     fn primary(self) {
-        let action = self.state.with_untracked(run::primary).map(|button| button.action);
-        if let Some(action) = action {
-            self.act(action);
+        let button = self.state.with_untracked(run::primary).filter(|button| button.enabled);
+        if let Some(button) = button {
+            self.act(button.action);
         }
     }
 }

@@ -403,7 +403,7 @@ fn cut_square(drawn: &Bitmap, crop: Crop) -> Bitmap {
 fn Answers(empty: RwSignal<bool>) -> impl IntoView {
     let page = expect_context::<Page>();
     let answer = page.slice(|state| state.answer.clone());
-    let opened = page.slice(|state| state.device.is_some());
+    let opened = page.slice(|state| state.device.is_some() && !state.engine_gone());
     let top = Memo::new(move |_| answer.with(|answer| answer.as_ref().map(|answer| answer.best_two()[0].0)));
     let sentence = move || answer.with(|answer| answer.as_ref().map(|answer| page.lang.get().answer(answer)));
     let waits = move || {

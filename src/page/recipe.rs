@@ -10,7 +10,7 @@ use super::browser::{document, recall, remember};
 use super::mast::DeviceChoices;
 use super::settings::Field;
 use super::state::Action;
-use super::words::{Lang, Piece, Token, count};
+use super::words::{Lang, Piece, Text, Token, count};
 use crate::model::summary::summarize;
 use crate::training::RunConfig;
 
@@ -263,7 +263,7 @@ fn Modal(
     open: RwSignal<bool>,
     class: &'static str,
     testid: &'static str,
-    title: fn(Lang) -> &'static str,
+    title: Text,
     children: Children,
 ) -> impl IntoView {
     let page = expect_context::<Page>();
@@ -429,7 +429,7 @@ fn Summary() -> impl IntoView {
 pub fn Keys() -> impl IntoView {
     let page = expect_context::<Page>();
     let on = RwSignal::new(recall("keys").as_deref() != Some("off"));
-    let keys: [(&str, fn(Lang) -> &'static str); 6] = [
+    let keys: [(&str, Text); 6] = [
         ("T", Lang::key_train),
         ("S", Lang::key_step),
         ("C", Lang::key_clear),

@@ -4,7 +4,7 @@
 use leptos::prelude::*;
 
 use super::state::{Action, Activity, PageState, Phase};
-use super::words::Lang;
+use super::words::{Lang, Text};
 use super::{Page, bold, browser, speed_key};
 
 /// The longest run whose epochs each get a segment of their own.
@@ -23,9 +23,10 @@ pub struct Button {
     pub id: &'static str,
     /// What it does.
     pub action: Action,
-    words: fn(Lang) -> &'static str,
+    words: Text,
     icon: &'static str,
-    enabled: bool,
+    /// Whether it can be pressed.
+    pub enabled: bool,
 }
 
 impl PartialEq for Button {
@@ -36,7 +37,7 @@ impl PartialEq for Button {
     }
 }
 
-fn button(id: &'static str, action: Action, words: fn(Lang) -> &'static str, icon: &'static str) -> Button {
+fn button(id: &'static str, action: Action, words: Text, icon: &'static str) -> Button {
     Button { id, action, words, icon, enabled: true }
 }
 
@@ -89,13 +90,17 @@ pub fn Run() -> impl IntoView {
     let main = page.slice(primary);
     let others = page.slice(secondaries);
     let read = move |part: fn(&Button) -> &'static str| main.with(|main| main.as_ref().map(part));
+    let enabled = move || main.with(|main| main.as_ref().map(|button| (button.id, button.enabled)));
     view! {
         <div class="dock run">
             <button
                 class="btn primary"
                 data-testid=move || read(|button| button.id)
                 hidden=move || main.with(|main| main.is_none())
-                disabled=move || main.with(|main| main.as_ref().is_none_or(|button| !button.enabled))
+                // Only Train, before it can be pressed, is disabled: a browser takes the focus from a disabled button,
+                // and Pause can be pressed again in a moment.
+                disabled=move || enabled() == Some(("train", false))
+                aria-disabled=move || enabled().is_some_and(|(_, enabled)| !enabled).then_some("true")
                 on:click=move |_| page.primary()
             >
                 <svg viewBox="0 0 16 16" aria-hidden="true">

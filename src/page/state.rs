@@ -585,19 +585,17 @@ impl PageState {
     }
 
     fn fail(&mut self, failure: Failure, ends_run: bool, now: f64) -> Vec<Request> {
-        let engine_gone = ends_engine(&failure);
+        let (engine_gone, busy) = (ends_engine(&failure), self.is_busy());
         if engine_gone {
             // A second word about the same end adds nothing to the first.
             if matches!(&self.phase, Phase::Failed(Failure::GpuLost { .. } | Failure::WorkerDied { .. })) {
                 return Vec::new();
             }
-            self.resume_here |= self.is_busy();
+            self.resume_here |= busy;
             self.data = DataProgress::default();
         }
-        if (engine_gone && self.is_busy()) || ends_run {
-            if let Some(run) = &mut self.run {
-                run.faults.push(Fault { step: run.step, failure: failure.clone() });
-            }
+        if let Some(run) = self.run.as_mut().filter(|_| (engine_gone && busy) || ends_run) {
+            run.faults.push(Fault { step: run.step, failure: failure.clone() });
         }
         if engine_gone || ends_run {
             self.live = None;

@@ -16,6 +16,9 @@ pub enum Lang {
     Zh,
 }
 
+/// A fixed text: what it says depends on the language.
+pub(super) type Text = fn(Lang) -> &'static str;
+
 macro_rules! words {
     ($($name:ident: $en:literal, $zh:literal;)*) => {
         impl Lang {
@@ -58,8 +61,8 @@ words! {
     test_now: "Test it now", "现在考它";
     loss: "Loss", "损失";
     accuracy: "Accuracy", "准确率";
-    loss_empty: "How wrong it is, batch by batch. It should fall.", "每一批错得多厉害。它应该下降。";
-    accuracy_empty: "How many it reads right. It should rise.", "读对了多少。它应该上升。";
+    loss_empty: "How wrong it is, batch by batch.\nIt should fall.", "每一批错得多厉害。\n它应该下降。";
+    accuracy_empty: "How many it reads right.\nIt should rise.", "读对了多少。\n它应该上升。";
     loss_chart: "Loss over epochs. Arrow keys read its points.", "各轮的损失。方向键逐点读出。";
     accuracy_chart: "Accuracy over epochs. Arrow keys read its points.", "各轮的准确率。方向键逐点读出。";
     training: "training", "训练";
@@ -84,8 +87,8 @@ words! {
     cropped: "cropped", "裁切";
     fit: "fit to 20×20", "缩到 20×20";
     centred: "centred in 28×28", "居中于 28×28";
-    answers_wait: "Ten answers appear here with your first stroke. Before training they are guesses.",
-        "画下第一笔，这里就会出现十个答案。训练之前只是瞎猜。";
+    answers_wait: "Ten answers appear here with your first stroke.\nBefore training they are guesses.",
+        "画下第一笔，这里就会出现十个答案。\n训练之前只是瞎猜。";
     answers_wait_engine: "The answers come as soon as the engine is there.", "引擎就绪后就会出现答案。";
     answers: "How sure the network is of each digit", "网络对每个数字的把握";
     cant_tell: "It can't tell", "它看不出来";
@@ -858,7 +861,7 @@ pub fn count(number: u32) -> String {
     let digits = number.to_string();
     let mut text = String::with_capacity(digits.len() + digits.len() / 3);
     for (index, digit) in digits.chars().enumerate() {
-        if index > 0 && (digits.len() - index) % 3 == 0 {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
             text.push(',');
         }
         text.push(digit);

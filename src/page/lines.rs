@@ -1,0 +1,166 @@
+//! The lines of a chart on its canvas, and when they have to be drawn.
+//!
+//! Points that share a pixel column are drawn as their first, least, greatest and last, so that a frame costs the
+//! same for four thousand points as for four hundred.
+
+use std::cell::RefCell;
+use std::rc::Rc;
+
+use leptos::prelude::*;
+use wasm_bindgen::JsCast;
+use wasm_bindgen::closure::Closure;
+use web_sys::{CanvasRenderingContext2d, HtmlCanvasElement, IntersectionObserver, IntersectionObserverEntry};
+
+use super::browser::{OncePerFrame, window};
+use super::plot::{Axis, Measure, along};
+use super::state::Run;
+use crate::training::RunConfig;
+
+/// Draws when the canvas comes into view, when its size changes and when the theme does.
+pub fn watch(canvas: &HtmlCanvasElement, draw: OncePerFrame, visible: Rc<RefCell<bool>>) {
+    let seen = Closure::<dyn FnMut(js_sys::Array)>::new({
+        let draw = draw.clone();
+        move |entries: js_sys::Array| {
+            let entry = entries.pop().unchecked_into::<IntersectionObserverEntry>();
+            *visible.borrow_mut() = entry.is_intersecting();
+            if entry.is_intersecting() {
+                draw.ask();
+            }
+        }
+    });
+    let again = Closure::<dyn FnMut()>::new(move || draw.ask());
+    let intersection = IntersectionObserver::new(seen.as_ref().unchecked_ref()).ok();
+    let resize = web_sys::ResizeObserver::new(again.as_ref().unchecked_ref()).ok();
+    let theme = web_sys::MutationObserver::new(again.as_ref().unchecked_ref()).ok();
+    let system = window().match_media("(prefers-color-scheme: dark)").ok().flatten();
+    if let Some(observer) = &intersection {
+        observer.observe(canvas);
+    }
+    if let Some(observer) = &resize {
+        observer.observe(canvas);
+    }
+    if let (Some(observer), Some(root)) = (&theme, super::browser::document().document_element()) {
+        let options = web_sys::MutationObserverInit::new();
+        options.set_attributes(true);
+        options.set_attribute_filter(&js_sys::Array::of1(&"data-theme".into()));
+        let _ = observer.observe_with_options(&root, &options);
+    }
+    if let Some(system) = &system {
+        let _ = system.add_event_listener_with_callback("change", again.as_ref().unchecked_ref());
+    }
+    // The observers live as long as the canvas' owner does.
+    let kept = StoredValue::new_local(Some((seen, again, intersection, resize, theme, system)));
+    on_cleanup(move || {
+        let Some((_, again, intersection, resize, theme, system)) = kept.try_update_value(Option::take).flatten()
+        else {
+            return;
+        };
+        if let Some(observer) = intersection {
+            observer.disconnect();
+        }
+        if let Some(observer) = resize {
+            observer.disconnect();
+        }
+        if let Some(observer) = theme {
+            observer.disconnect();
+        }
+        if let Some(system) = system {
+            let _ = system.remove_event_listener_with_callback("change", again.as_ref().unchecked_ref());
+        }
+    });
+}
+
+fn context(canvas: &HtmlCanvasElement) -> Option<CanvasRenderingContext2d> {
+    canvas.get_context("2d").ok().flatten().map(JsCast::unchecked_into)
+}
+
+/// Takes the lines away.
+pub fn clear(canvas: &HtmlCanvasElement) {
+    if let Some(context) = context(canvas) {
+        context.clear_rect(0.0, 0.0, canvas.width().into(), canvas.height().into());
+    }
+}
+
+/// Draws the raw line and the smoothed one over it.
+pub fn draw_lines(canvas: &HtmlCanvasElement, run: &Run, measure: Measure, axis: Axis, smoothed: &[f32]) {
+    let ratio = window().device_pixel_ratio();
+    let width = (f64::from(canvas.client_width()) * ratio).round();
+    let height = (f64::from(canvas.client_height()) * ratio).round();
+    if (canvas.width(), canvas.height()) != (width as u32, height as u32) {
+        canvas.set_width(width as u32);
+        canvas.set_height(height as u32);
+    }
+    let (Some(context), true) = (context(canvas), width > 0.0 && height > 0.0) else { return };
+    context.clear_rect(0.0, 0.0, width, height);
+    let clay = window().get_computed_style(canvas).ok().flatten();
+    let clay = clay.and_then(|style| style.get_property_value("--clay").ok()).unwrap_or_default();
+    context.set_stroke_style_str(clay.trim());
+    context.set_line_join("round");
+    context.set_line_cap("round");
+    let steps = run.points.iter().map(|point| point.step);
+    let raw = steps.clone().zip(run.points.iter().map(|point| measure.of(point)));
+    let smooth = steps.zip(smoothed.iter().copied());
+    context.set_global_alpha(0.32);
+    context.set_line_width(ratio);
+    trace(&context, raw, axis, &run.config, (width, height));
+    context.set_global_alpha(1.0);
+    context.set_line_width(2.25 * ratio);
+    trace(&context, smooth, axis, &run.config, (width, height));
+}
+
+/// Strokes a line. Points that share a pixel column are drawn as their first, least, greatest and last.
+fn trace(
+    context: &CanvasRenderingContext2d,
+    points: impl Iterator<Item = (u32, f32)>,
+    axis: Axis,
+    config: &RunConfig,
+    (width, height): (f64, f64),
+) {
+    context.begin_path();
+    let mut column: Option<Column> = None;
+    for (step, value) in points {
+        let x = f64::from(along(step, config)) * width;
+        // Far outside is enough: the canvas cuts it off, and an endless number would end the line.
+        let y = f64::from(axis.place(value).clamp(-2.0, 3.0)) * height;
+        if !y.is_finite() {
+            continue;
+        }
+        match &mut column {
+            Some(column) if (column.x - x).abs() < 1.0 => column.add(y),
+            _ => {
+                if let Some(column) = column.replace(Column { x, first: y, low: y, high: y, last: y }) {
+                    column.draw(context);
+                }
+            }
+        }
+    }
+    if let Some(column) = column {
+        column.draw(context);
+    }
+    context.stroke();
+}
+
+struct Column {
+    x: f64,
+    first: f64,
+    low: f64,
+    high: f64,
+    last: f64,
+}
+
+impl Column {
+    fn add(&mut self, y: f64) {
+        self.low = self.low.min(y);
+        self.high = self.high.max(y);
+        self.last = y;
+    }
+
+    fn draw(&self, context: &CanvasRenderingContext2d) {
+        context.line_to(self.x, self.first);
+        if self.low != self.high {
+            context.line_to(self.x, self.low);
+            context.line_to(self.x, self.high);
+            context.line_to(self.x, self.last);
+        }
+    }
+}

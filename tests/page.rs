@@ -1,0 +1,643 @@
+//! The page in a real browser: its state and views driven by events as a worker would send them, with an engine in
+//! place that only writes down what it is asked for.
+
+#![cfg(target_arch = "wasm32")]
+
+use std::cell::RefCell;
+use std::rc::Rc;
+
+use kiln::data::{CLASSES, Split};
+use kiln::page::browser::{after, document};
+use kiln::page::engine::Engine;
+use kiln::page::settings::{Note, Settings, read, write};
+use kiln::page::state::{Action, DeviceChoice, PageState};
+use kiln::page::words::{count, percent};
+use kiln::page::{App, Page};
+use kiln::protocol::{
+    Checkpoint, Command, DataProgress, DeviceKind, DeviceReason, Event, Failure, LayerMaps, RunId, VERSION,
+};
+use kiln::training::{RunConfig, Score, StepPoint};
+use leptos::mount::{UnmountHandle, mount_to};
+use leptos::prelude::*;
+use serde_bytes::ByteBuf;
+use wasm_bindgen::JsCast;
+use wasm_bindgen_futures::JsFuture;
+use wasm_bindgen_test::{wasm_bindgen_test, wasm_bindgen_test_configure};
+use web_sys::{
+    Element, HtmlButtonElement, HtmlElement, KeyboardEvent, KeyboardEventInit, PointerEvent, PointerEventInit,
+};
+
+wasm_bindgen_test_configure!(run_in_browser);
+
+/// What the engine was asked for.
+#[derive(Default)]
+struct Asked {
+    commands: Vec<Command>,
+    starts: Vec<(DeviceChoice, Option<DeviceReason>)>,
+}
+
+struct FakeEngine(Rc<RefCell<Asked>>);
+
+impl Engine for FakeEngine {
+    fn send(&self, command: Command) {
+        self.0.borrow_mut().commands.push(command);
+    }
+
+    fn start(&self, choice: DeviceChoice, because: Option<DeviceReason>) {
+        self.0.borrow_mut().starts.push((choice, because));
+    }
+}
+
+/// A mounted page. It is taken off the document when dropped.
+struct Mounted {
+    root: HtmlElement,
+    asked: Rc<RefCell<Asked>>,
+    tell: Box<dyn Fn(Event)>,
+    _mount: Box<dyn std::any::Any>,
+}
+
+impl Drop for Mounted {
+    fn drop(&mut self) {
+        self.root.remove();
+    }
+}
+
+fn mount(settings: Settings) -> Mounted {
+    let root: HtmlElement = document().create_element("div").unwrap().unchecked_into();
+    document().body().unwrap().append_child(&root).unwrap();
+    let asked = Rc::new(RefCell::new(Asked::default()));
+    let listener = Rc::new(RefCell::new(None));
+    let handle: UnmountHandle<_> = mount_to(root.clone(), {
+        let (asked, listener) = (asked.clone(), listener.clone());
+        move || {
+            let page = Page::new(settings, |hears| {
+                *listener.borrow_mut() = Some(hears);
+                Rc::new(FakeEngine(asked))
+            });
+            page.start();
+            view! { <App page /> }
+        }
+    });
+    let tell = listener.borrow_mut().take().unwrap();
+    Mounted { root, asked, tell, _mount: Box::new(handle) }
+}
+
+impl Mounted {
+    /// A page whose worker is there with all of the data.
+    async fn ready() -> Self {
+        let page = mount(read([]));
+        page.tell(ready_events()).await;
+        page
+    }
+
+    /// A page with a run of 10 epochs on its way.
+    async fn training() -> Self {
+        let page = Self::ready().await;
+        page.click("train").await;
+        page.tell([Event::Started { run: RunId(1) }, steps(1, 1..=3)]).await;
+        page
+    }
+
+    /// Tells the page some events, and waits until they are on show.
+    async fn tell(&self, events: impl IntoIterator<Item = Event>) {
+        events.into_iter().for_each(&self.tell);
+        frames().await;
+    }
+
+    fn find(&self, testid: &str) -> Option<Element> {
+        self.root.query_selector(&format!("[data-testid={testid}]")).unwrap()
+    }
+
+    fn get(&self, testid: &str) -> Element {
+        self.find(testid).unwrap_or_else(|| panic!("no {testid} on the page"))
+    }
+
+    fn text(&self, testid: &str) -> String {
+        self.get(testid).text_content().unwrap_or_default()
+    }
+
+    fn state(&self) -> (String, String) {
+        let status = self.get("status");
+        let read = |name| status.get_attribute(name).unwrap_or_default();
+        (read("data-state"), read("data-detail"))
+    }
+
+    fn points(&self) -> Vec<String> {
+        ["chart-loss", "chart-accuracy"].map(|chart| self.get(chart).get_attribute("data-points").unwrap()).into()
+    }
+
+    /// The visible buttons of the run, in order, with a star for each that can't be pressed.
+    fn buttons(&self) -> String {
+        let all = self.root.query_selector_all(".dock button, .panel .acts button").unwrap();
+        let buttons = (0..all.length()).map(|at| all.get(at).unwrap().unchecked_into::<HtmlButtonElement>());
+        let name = |button: HtmlButtonElement| {
+            let off = button.disabled() || button.get_attribute("aria-disabled").as_deref() == Some("true");
+            let star = if off { "*" } else { "" };
+            button.get_attribute("data-testid").unwrap() + star
+        };
+        buttons.filter(|button| !button.hidden()).map(name).collect::<Vec<_>>().join(" ")
+    }
+
+    async fn click(&self, testid: &str) {
+        self.get(testid).unchecked_into::<HtmlElement>().click();
+        frames().await;
+    }
+
+    fn commands(&self) -> Vec<Command> {
+        std::mem::take(&mut self.asked.borrow_mut().commands)
+    }
+
+    fn commands_but_predict(&self) -> Vec<Command> {
+        self.commands().into_iter().filter(|command| !matches!(command, Command::Predict { .. })).collect()
+    }
+}
+
+async fn sleep(milliseconds: i32) {
+    let promise = js_sys::Promise::new(&mut |resolve, _| {
+        after(milliseconds, move || {
+            let _ = resolve.call0(&wasm_bindgen::JsValue::UNDEFINED);
+        });
+    });
+    JsFuture::from(promise).await.unwrap();
+}
+
+/// Long enough for a frame and the effects after it, in a hidden tab too.
+async fn frames() {
+    sleep(150).await;
+}
+
+fn data(shards: u32) -> Event {
+    Event::Data(DataProgress {
+        name: "MNIST".into(),
+        bytes: u64::from(shards) * 1_000_000,
+        total_bytes: 4_000_000,
+        shards,
+        total_shards: 4,
+        train_images: shards * 27_500,
+        total_train_images: 55_000,
+        validation_images: 5_000,
+        test_images: 10_000,
+        ..DataProgress::default()
+    })
+}
+
+fn opened() -> Event {
+    Event::Opened { device: DeviceKind::Cpu, name: String::new(), reason: DeviceReason::NoWebGpu }
+}
+
+fn ready_events() -> [Event; 3] {
+    [Event::Ready { version: VERSION }, opened(), data(4)]
+}
+
+fn steps(run: u32, steps: std::ops::RangeInclusive<u32>) -> Event {
+    let point = |step| StepPoint { step, loss: 1.0 / step as f32, accuracy: 0.5 };
+    Event::Steps { run: RunId(run), points: steps.map(point).collect(), images_per_second: 1000.0 }
+}
+
+fn score(correct: u32) -> Score {
+    Score { loss: 0.1, correct, total: 5000 }
+}
+
+fn checkpoint(epoch: u32) -> Checkpoint {
+    Checkpoint { epoch, score: score(4900), weights: ByteBuf::from(vec![1, 2, 3]) }
+}
+
+fn epoch_done(run: u32, epoch: u32) -> [Event; 3] {
+    let run_id = RunId(run);
+    [
+        steps(run, epoch * 429 - 1..=epoch * 429),
+        Event::Validated { run: run_id, epoch, score: score(4900), best: true },
+        Event::Checkpoint { run: run_id, checkpoint: checkpoint(epoch) },
+    ]
+}
+
+fn died() -> Event {
+    Event::Failed { run: None, failure: Failure::WorkerDied { message: String::new() } }
+}
+
+#[wasm_bindgen_test]
+async fn the_page_is_usable_before_the_worker_is_there() {
+    let page = mount(read([]));
+    frames().await;
+    assert_eq!(page.state(), ("loading".into(), "worker".into()));
+    assert_eq!(page.buttons(), "train*");
+    assert_eq!(page.points(), ["0", "0"]);
+    assert_eq!(page.asked.borrow().starts, [(DeviceChoice::Auto, None)]);
+    page.tell([Event::Ready { version: VERSION }]).await;
+    assert_eq!(page.state(), ("loading".into(), "data".into()));
+    page.tell([opened(), data(0)]).await;
+    assert_eq!(page.buttons(), "train*");
+    page.tell([data(1)]).await;
+    assert_eq!(page.state(), ("loading".into(), "data".into()));
+    assert_eq!(page.buttons(), "train step", "the first shard is enough");
+    assert!(page.text("progress").contains("1.0 of 4.0 MB"), "{}", page.text("progress"));
+    page.tell([data(4)]).await;
+    assert_eq!(page.state().0, "ready");
+    assert!(page.text("device").contains("CPU") && page.text("device").contains("no WebGPU"));
+}
+
+#[wasm_bindgen_test]
+async fn a_run_from_the_click_to_the_test() {
+    let page = Mounted::ready().await;
+    let train = page.get("train");
+    train.unchecked_ref::<HtmlElement>().focus().unwrap();
+    page.click("train").await;
+    let started = Command::Start { run: RunId(1), config: RunConfig::default(), one_batch: false, from: None };
+    assert_eq!(page.commands_but_predict(), [started]);
+    assert_eq!(page.state(), ("training".into(), "compiling".into()));
+    page.tell([Event::Started { run: RunId(1) }, steps(1, 1..=7)]).await;
+    assert_eq!(page.buttons(), "pause stop");
+    assert_eq!(page.get("pause"), train, "the same element is now Pause");
+    assert_eq!(document().active_element(), Some(train), "and it kept the focus");
+    assert_eq!(page.points(), ["7", "7"]);
+    assert!(page.text("progress").contains("epoch 1 of 10"));
+    page.tell(epoch_done(1, 1)).await;
+    assert!(page.text("status").contains("98.0%"), "{}", page.text("status"));
+    page.click("pause").await;
+    assert_eq!(page.commands_but_predict(), [Command::Pause { run: RunId(1) }]);
+    assert_eq!(page.buttons(), "pause* stop");
+    page.tell([Event::Paused { run: RunId(1), step: 429 }]).await;
+    assert_eq!((page.state().0.as_str(), page.buttons().as_str()), ("paused", "resume step stop"));
+    page.click("step").await;
+    page.click("resume").await;
+    assert_eq!(page.commands_but_predict(), [Command::Step { run: RunId(1) }, Command::Resume { run: RunId(1) }]);
+    page.tell([Event::Testing { run: RunId(1), done: 6400, total: 10_000 }]).await;
+    assert_eq!((page.state().0.as_str(), page.buttons().as_str()), ("evaluating", "stop"));
+    let test = Some(Score { loss: 0.03, correct: 9921, total: 10_000 });
+    page.tell([Event::Finished { run: RunId(1), step: 4290, stopped: false, best_epoch: Some(1), test }]).await;
+    assert_eq!((page.state().0.as_str(), page.buttons().as_str()), ("finished", "train"));
+    assert!(page.text("status").contains("9,921 of 10,000"));
+    assert_eq!(page.text("test-accuracy"), "99.21 %");
+    page.click("train").await;
+    assert!(matches!(page.commands_but_predict()[..], [Command::Start { run: RunId(2), .. }]));
+    assert_eq!(page.points(), ["0", "0"]);
+}
+
+#[wasm_bindgen_test]
+async fn a_stopped_run_can_go_on_or_be_tested() {
+    let page = Mounted::training().await;
+    page.click("stop").await;
+    page.tell([Event::Finished { run: RunId(1), step: 3, stopped: true, best_epoch: None, test: None }]).await;
+    assert_eq!(page.state(), ("finished".into(), "stopped".into()));
+    assert_eq!(page.buttons(), "resume train test");
+    page.commands();
+    page.click("test").await;
+    assert_eq!(page.commands_but_predict(), [Command::Test { run: RunId(1) }]);
+    assert_eq!(page.state().0, "evaluating");
+}
+
+#[wasm_bindgen_test]
+async fn one_batch_begins_a_run_that_pauses() {
+    let page = Mounted::ready().await;
+    page.click("step").await;
+    assert!(matches!(page.commands_but_predict()[..], [Command::Start { one_batch: true, .. }]));
+    page.tell([steps(1, 1..=1), Event::Paused { run: RunId(1), step: 1 }]).await;
+    assert_eq!(page.buttons(), "resume step stop");
+}
+
+#[wasm_bindgen_test]
+async fn events_of_another_run_are_ignored() {
+    let page = Mounted::training().await;
+    page.tell([steps(7, 4..=90), Event::Paused { run: RunId(7), step: 90 }]).await;
+    assert_eq!(page.points(), ["3", "3"]);
+    assert_eq!(page.state().0, "training");
+}
+
+#[wasm_bindgen_test]
+async fn a_dead_worker_is_replaced_and_the_run_goes_on_from_its_checkpoint() {
+    let page = Mounted::training().await;
+    page.tell(epoch_done(1, 1)).await;
+    page.tell([steps(1, 430..=500), died()]).await;
+    assert_eq!(page.state(), ("failed".into(), "worker-died".into()));
+    assert_eq!(page.buttons(), "resume");
+    assert!(page.text("resume").contains("epoch 1"));
+    assert!(page.text("status").contains("epoch 1"), "says what was kept");
+    assert_eq!(page.points(), ["76", "76"]);
+    let focused = document().active_element().unwrap();
+    assert_eq!(focused.closest("[data-testid=error]").unwrap(), page.find("error"), "the fault has the focus");
+    page.commands();
+    page.click("resume").await;
+    assert_eq!(page.asked.borrow().starts.len(), 2, "another worker");
+    assert_eq!(page.state().0, "loading");
+    page.tell(ready_events()).await;
+    let from = Some(checkpoint(1));
+    let going_on = Command::Start { run: RunId(2), config: RunConfig::default(), one_batch: false, from };
+    assert_eq!(page.commands_but_predict(), [going_on]);
+    assert_eq!(page.points(), ["5", "5"], "what came after the checkpoint is run again");
+    page.tell([steps(2, 430..=431)]).await;
+    assert_eq!(page.points(), ["7", "7"]);
+    assert_eq!(page.state().0, "training");
+}
+
+#[wasm_bindgen_test]
+async fn every_failure_has_a_headline_and_a_way_on() {
+    let what = || "HTTP 404".to_owned();
+    let file = || "train-2-abc.bin".to_owned();
+    let failures = [
+        (Failure::WorkerSilent { seconds: 30 }, "retry resume-cpu"),
+        (Failure::Version { worker: 9, page: VERSION }, "reload"),
+        (Failure::WorkerDied { message: "boom".into() }, "retry"),
+        (Failure::NoData { url: "data/manifest.json".into(), what: what() }, "retry"),
+        (Failure::MissingShard { file: file(), what: what() }, "retry"),
+        (Failure::BadShard { file: file(), split: Split::Train, expected: "abc".into(), found: "def".into() }, "retry"),
+        (Failure::NotFinite { step: 12 }, "train change-recipe"),
+        (Failure::GpuLost { message: "unknown".into() }, "retry resume-cpu"),
+        (Failure::Configuration { what: "dropout".into() }, "recipe-defaults change-recipe"),
+        (Failure::Unsupported { missing: "module workers".into() }, "copy-address"),
+    ];
+    for (failure, buttons) in failures {
+        let page =
+            if matches!(failure, Failure::WorkerSilent { .. }) { mount(read([])) } else { Mounted::ready().await };
+        page.tell([Event::Failed { run: None, failure: failure.clone() }]).await;
+        assert_eq!(page.state().0, "failed", "{failure}");
+        assert_eq!(page.buttons(), buttons, "{failure}");
+        assert!(!page.text("status").is_empty() && page.text("error-details").len() > 30, "{failure}");
+        if let Failure::MissingShard { file, .. } | Failure::BadShard { file, .. } = &failure {
+            assert!(page.text("error").contains(file), "the shard is named");
+        }
+    }
+}
+
+#[wasm_bindgen_test]
+async fn a_loss_that_ran_away_goes_back_with_a_tenth_of_the_rate() {
+    let page = Mounted::training().await;
+    page.tell(epoch_done(1, 1)).await;
+    page.tell([Event::Failed { run: Some(RunId(1)), failure: Failure::NotFinite { step: 500 } }]).await;
+    assert_eq!(page.buttons(), "train change-recipe");
+    page.commands();
+    page.click("train").await;
+    let config = RunConfig { learning_rate: 1e-3 / 10.0, ..RunConfig::default() };
+    let back = Command::Start { run: RunId(2), config, one_batch: false, from: Some(checkpoint(1)) };
+    assert_eq!(page.commands_but_predict(), [back]);
+}
+
+#[wasm_bindgen_test]
+async fn a_lost_gpu_can_be_left_for_the_cpu() {
+    let page = Mounted::training().await;
+    let failure = Failure::GpuLost { message: "unknown".into() };
+    page.tell([Event::Failed { run: Some(RunId(1)), failure }, died()]).await;
+    assert_eq!(page.state().1, "gpu-lost", "the worker's end after it adds nothing");
+    assert_eq!(page.buttons(), "train resume-cpu", "no epoch was done: the run starts again");
+    page.click("resume-cpu").await;
+    assert_eq!(page.asked.borrow().starts[1], (DeviceChoice::Cpu, Some(DeviceReason::Lost)));
+    page.tell(ready_events()).await;
+    assert!(matches!(page.commands_but_predict()[..], [.., Command::Start { run: RunId(2), from: None, .. }]));
+}
+
+#[wasm_bindgen_test]
+async fn a_shard_is_fetched_again() {
+    let page = mount(read([]));
+    page.tell([Event::Ready { version: VERSION }, opened(), data(1)]).await;
+    let failure = Failure::MissingShard { file: "x.bin".into(), what: "HTTP 500".into() };
+    page.tell([Event::Failed { run: None, failure }]).await;
+    page.click("retry").await;
+    assert_eq!(page.commands_but_predict(), [Command::FetchAgain]);
+    assert_eq!(page.state(), ("loading".into(), "data".into()));
+    page.tell([data(4)]).await;
+    assert_eq!(page.state().0, "ready");
+}
+
+fn pointer(kind: &str, at: &Element, x: f64, y: f64) {
+    let bounds = at.get_bounding_client_rect();
+    let init = PointerEventInit::new();
+    init.set_bubbles(true);
+    init.set_is_primary(true);
+    init.set_pointer_id(1);
+    init.set_button(0);
+    init.set_client_x((bounds.left() + x * bounds.width()) as i32);
+    init.set_client_y((bounds.top() + y * bounds.height()) as i32);
+    at.dispatch_event(&PointerEvent::new_with_event_init_dict(kind, &init).unwrap()).unwrap();
+}
+
+fn key(at: &Element, key: &str) {
+    let init = KeyboardEventInit::new();
+    init.set_bubbles(true);
+    init.set_key(key);
+    at.dispatch_event(&KeyboardEvent::new_with_keyboard_event_init_dict("keydown", &init).unwrap()).unwrap();
+}
+
+/// The pad needs a size of its own here: there is no style sheet.
+fn pad(page: &Mounted) -> Element {
+    let pad = page.get("pad");
+    let style = pad.unchecked_ref::<HtmlElement>().style();
+    for (name, value) in [("width", "200px"), ("height", "200px"), ("position", "relative")] {
+        style.set_property(name, value).unwrap();
+    }
+    pad
+}
+
+#[wasm_bindgen_test]
+async fn a_drawing_is_read_after_each_stroke_and_cleared() {
+    let page = Mounted::ready().await;
+    let pad = pad(&page);
+    page.commands();
+    pointer("pointerdown", &pad, 0.5, 0.2);
+    pointer("pointermove", &pad, 0.5, 0.8);
+    pointer("pointerup", &pad, 0.5, 0.8);
+    frames().await;
+    let asked = page.commands();
+    let Some(Command::Predict { id, pixels }) = asked.last() else { panic!("not asked: {asked:?}") };
+    assert_eq!(pixels.len(), 784);
+    assert!(pixels[14 * 28 + 14] > 200 && pixels[14 * 28 + 4] == 0, "a stroke in the middle");
+    assert_eq!(page.text("prediction"), "", "not answered yet");
+    let mut probabilities = [0.0; CLASSES];
+    (probabilities[7], probabilities[3]) = (0.58, 0.42);
+    let inside = vec![LayerMaps { name: "conv1".into(), side: 28, maps: ByteBuf::from(vec![9; 32 * 784]) }];
+    page.tell([Event::Prediction { id: *id, probabilities, inside }]).await;
+    assert_eq!(page.text("prediction"), "7");
+    assert!(page.get("prediction").parent_element().unwrap().text_content().unwrap().contains("torn with a 3"));
+    page.click("pad-clear").await;
+    assert_eq!(page.text("prediction"), "");
+    page.tell([Event::Prediction { id: *id, probabilities, inside: Vec::new() }]).await;
+    assert_eq!(page.text("prediction"), "", "the answer to what was cleared is not shown");
+}
+
+#[wasm_bindgen_test]
+async fn the_pad_draws_by_keys() {
+    let page = Mounted::ready().await;
+    let pad = pad(&page);
+    page.commands();
+    key(&pad, " ");
+    for _ in 0..8 {
+        key(&pad, "ArrowDown");
+    }
+    frames().await;
+    assert!(matches!(page.commands().last(), Some(Command::Predict { .. })));
+}
+
+#[wasm_bindgen_test]
+async fn the_drawing_is_read_again_while_the_network_learns() {
+    let page = Mounted::training().await;
+    let pad = pad(&page);
+    pointer("pointerdown", &pad, 0.5, 0.5);
+    pointer("pointerup", &pad, 0.5, 0.5);
+    frames().await;
+    page.commands();
+    page.tell(epoch_done(1, 1)).await;
+    assert!(page.commands().iter().any(|command| matches!(command, Command::Predict { .. })));
+}
+
+#[wasm_bindgen_test]
+async fn shortcuts_act_outside_of_fields() {
+    let page = Mounted::ready().await;
+    key(&document().body().unwrap(), "t");
+    frames().await;
+    assert!(matches!(page.commands_but_predict()[..], [Command::Start { .. }]));
+    let field = page.get("setting-epochs");
+    key(&field, "t");
+    frames().await;
+    assert_eq!(page.commands_but_predict(), []);
+}
+
+#[wasm_bindgen_test]
+async fn the_learning_rate_changes_in_mid_run_and_the_rest_waits() {
+    let page = Mounted::training().await;
+    page.commands();
+    let set = |testid: &str, value: &str| {
+        let input = page.get(testid).unchecked_into::<web_sys::HtmlInputElement>();
+        input.set_value(value);
+        input.dispatch_event(&web_sys::Event::new("change").unwrap()).unwrap();
+    };
+    set("setting-learning-rate", "0.0005");
+    set("setting-epochs", "3");
+    frames().await;
+    assert_eq!(page.commands_but_predict(), [Command::SetLearningRate { run: RunId(1), learning_rate: 0.0005 }]);
+    assert!(page.text("progress").contains("of 10"), "the run keeps its ten epochs");
+    assert!(page.text("recipe-epochs").contains("3 epochs"));
+    set("setting-epochs", "1000");
+    frames().await;
+    assert_eq!(page.get("setting-epochs").get_attribute("aria-invalid").as_deref(), Some("true"));
+    assert!(page.text("recipe-epochs").contains("3 epochs"), "what can't be is not taken");
+    page.click("recipe-reset").await;
+}
+
+#[wasm_bindgen_test]
+async fn the_network_is_summed_up() {
+    let page = Mounted::ready().await;
+    assert_eq!(page.text("summary-total"), "130,250");
+    assert!(page.text("layer-0").contains("320 parameters"));
+}
+
+#[wasm_bindgen_test]
+async fn the_address_is_followed_and_what_is_wrong_in_it_is_named() {
+    let pairs = [("epochs", "5"), ("learning-rate", "0.01"), ("batch-norm", "true"), ("device", "cpu")];
+    let bad = [("batch-size", "0"), ("dropout", "x"), ("colour", "red"), ("device", "tpu")];
+    let owned = |(name, value): (&str, &str)| (name.to_owned(), value.to_owned());
+    let settings = read(pairs.into_iter().chain(bad).map(owned));
+    assert_eq!((settings.config.epochs, settings.config.batch_size), (5, 128));
+    assert!(settings.config.network.batch_norm && settings.config.network.dropout == 0.0);
+    assert_eq!(settings.choice, DeviceChoice::Cpu);
+    assert_eq!(settings.notes.len(), 4);
+    assert_eq!(settings.notes[2], Note::Unknown { name: "colour".into() });
+    let written = write(&settings.config, settings.choice);
+    let again = read(written.into_iter().map(|(name, value)| (name.to_owned(), value)));
+    assert_eq!((again.config, again.choice, again.notes.len()), (settings.config.clone(), settings.choice, 0));
+    let page = mount(settings);
+    frames().await;
+    let notes = page.root.query_selector_all("[data-testid=note]").unwrap();
+    let text = |at| notes.get(at).unwrap().text_content().unwrap();
+    assert!(text(0).contains("batch-size") && text(2).contains("colour"));
+    assert_eq!(page.asked.borrow().starts, [(DeviceChoice::Cpu, None)]);
+}
+
+#[wasm_bindgen_test]
+async fn the_language_is_switched_and_remembered() {
+    let page = Mounted::ready().await;
+    page.click("language").await;
+    assert!(page.text("status").contains("教这个标签页认识手写数字"));
+    assert_eq!(document().document_element().unwrap().get_attribute("lang").as_deref(), Some("zh"));
+    page.click("language").await;
+    assert!(page.text("status").contains("Teach this tab"));
+}
+
+#[wasm_bindgen_test]
+fn the_engine_gone_while_idle_is_started_again_without_a_run() {
+    let mut state = PageState::new(RunConfig::default(), DeviceChoice::Auto);
+    ready_events().into_iter().for_each(|event| assert!(state.apply(event, 0.0).is_empty()));
+    state.apply(died(), 1.0);
+    let way = state.ways_on()[0];
+    assert_eq!(state.act(Action::Recover(way), 2.0).len(), 1);
+    ready_events().into_iter().for_each(|event| assert!(state.apply(event, 3.0).is_empty(), "no run begins"));
+}
+
+#[wasm_bindgen_test]
+fn numbers_are_written_for_readers() {
+    assert_eq!([count(7), count(999), count(9921), count(1_234_567)], ["7", "999", "9,921", "1,234,567"]);
+    assert_eq!([percent(0.983, 1), percent(0.99996, 1), percent(1.0, 0)], ["98.3%", "99.9%", "100%"]);
+}
+
+#[wasm_bindgen_test]
+fn commands_and_events_come_through_as_they_were() {
+    let run = RunId(3);
+    let commands = [
+        Command::Open {
+            device: DeviceKind::WebGpu,
+            reason: DeviceReason::MissingFeature("x".into()),
+            manifest: "data/manifest.json".into(),
+        },
+        Command::FetchAgain,
+        Command::Start { run, config: RunConfig::default(), one_batch: true, from: Some(checkpoint(2)) },
+        Command::Start { run, config: RunConfig::default(), one_batch: false, from: None },
+        Command::Pause { run },
+        Command::Resume { run },
+        Command::Step { run },
+        Command::Stop { run },
+        Command::Test { run },
+        Command::SetLearningRate { run, learning_rate: 1.0 },
+        Command::Predict { id: 1, pixels: ByteBuf::from(vec![0, 128, 255]) },
+    ];
+    for command in commands {
+        let sent = serde_wasm_bindgen::to_value(&command).unwrap();
+        assert_eq!(serde_wasm_bindgen::from_value::<Command>(sent).unwrap(), command);
+    }
+    let failures = [
+        Failure::Unsupported { missing: "x".into() },
+        Failure::WorkerSilent { seconds: 30 },
+        Failure::Version { worker: 1, page: 2 },
+        Failure::WorkerDied { message: String::new() },
+        Failure::NoData { url: "u".into(), what: "w".into() },
+        Failure::MissingShard { file: "f".into(), what: "w".into() },
+        Failure::BadShard { file: "f".into(), split: Split::Validation, expected: "a".into(), found: "b".into() },
+        Failure::NotFinite { step: 9 },
+        Failure::GpuLost { message: "m".into() },
+        Failure::Configuration { what: "w".into() },
+    ];
+    let reasons = [
+        DeviceReason::UsableGpu,
+        DeviceReason::Asked,
+        DeviceReason::NoWebGpu,
+        DeviceReason::NoAdapter,
+        DeviceReason::SoftwareAdapter,
+        DeviceReason::Refused("r".into()),
+        DeviceReason::SelfCheck { difference: 1.0 },
+        DeviceReason::Lost,
+    ];
+    let score = score(4900);
+    let mut probabilities = [0.0; CLASSES];
+    probabilities[4] = 1.0;
+    let inside = vec![LayerMaps { name: "conv1".into(), side: 2, maps: ByteBuf::from(vec![1, 2, 3, 4]) }];
+    let mut events = vec![
+        Event::Ready { version: VERSION },
+        data(3),
+        Event::Started { run },
+        Event::Compiling { run },
+        Event::Waiting { run },
+        steps(3, 1..=2),
+        Event::Validating { run },
+        Event::Validated { run, epoch: 1, score, best: true },
+        Event::Checkpoint { run, checkpoint: checkpoint(1) },
+        Event::Paused { run, step: 5 },
+        Event::Resumed { run },
+        Event::Testing { run, done: 1, total: 2 },
+        Event::Finished { run, step: 9, stopped: true, best_epoch: None, test: None },
+        Event::Finished { run, step: 9, stopped: false, best_epoch: Some(2), test: Some(score) },
+        Event::Prediction { id: 1, probabilities, inside },
+    ];
+    events.extend(failures.map(|failure| Event::Failed { run: Some(run), failure }));
+    events.push(Event::Failed { run: None, failure: Failure::NotFinite { step: 1 } });
+    events.extend(reasons.map(|reason| Event::Opened { device: DeviceKind::Cpu, name: "n".into(), reason }));
+    for event in events {
+        let sent = serde_wasm_bindgen::to_value(&event).unwrap();
+        assert_eq!(serde_wasm_bindgen::from_value::<Event>(sent).unwrap(), event);
+    }
+}
