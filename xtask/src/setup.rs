@@ -30,6 +30,7 @@ pub fn setup(tests: bool) -> Result<Toolchain> {
         step(tool.krate, || install(&toolchain, &tool))?;
     }
     if tests {
+        step("rustfmt and clippy", || checkers(&toolchain))?;
         step("Browser for tests", browser)?;
     }
     Ok(toolchain)
@@ -52,7 +53,8 @@ fn wasm_target() -> Result<String> {
     let Err(error) = added else { return Ok(format!("added to toolchain {}", toolchain.name())) };
     if !debian_as_root() {
         return Err(error.context(format!(
-            "rustup could not add {WASM}. Check that this machine reaches the internet, then run `rustup target add {WASM}`"
+            "rustup could not add {WASM}. Check that this machine reaches the internet, then run `rustup target add \
+             {WASM}`"
         )));
     }
     note(format_args!("{error:#}. Building the target's standard library from Debian's packages instead"));
@@ -117,6 +119,25 @@ fn installed(toolchain: &Toolchain, tool: &Tool) -> Option<String> {
     let output = String::from_utf8_lossy(&output.stdout).into_owned();
     let version = output.split_whitespace().nth(1)?;
     version.starts_with(&tool.fits).then(|| version.to_string())
+}
+
+/// rustup's minimal profile leaves them out, and so may a toolchain of Debian's packages.
+fn checkers(toolchain: &Toolchain) -> Result<String> {
+    let here = || {
+        ["fmt", "clippy"].iter().all(|checker| {
+            let version = toolchain.command("cargo").args([checker, "--version"]).output();
+            version.is_ok_and(|version| version.status.success())
+        })
+    };
+    if here() {
+        return Ok(format!("toolchain {} has them", toolchain.name()));
+    }
+    if toolchain.name() == FALLBACK && debian_as_root() {
+        debian::install(&["rust-web-clippy", "rustfmt-web"])?;
+    } else if let Some(rustup) = find("rustup") {
+        run(toolchain.command(rustup).args(["component", "add", "rustfmt", "clippy"]))?;
+    }
+    if here() { Ok("installed".into()) } else { bail!("`cargo fmt` and `cargo clippy` are missing; install both") }
 }
 
 /// Chrome or Chromium and the driver that goes with it.
