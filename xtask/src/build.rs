@@ -37,6 +37,9 @@ pub fn build(toolchain: &Toolchain, kind: Kind) -> Result<String> {
     {
         return Ok(format!("{}: nothing changed since it was built", kind.name()));
     }
+    if !kind.dev {
+        toolchain.check_published_build()?;
+    }
     let _ = fs::remove_file(stamp_file(toolchain));
     let page = if kind.no_gpu { Some(PageWithoutGpu::write()?) } else { None };
     let mut trunk = toolchain.command("trunk");

@@ -239,6 +239,8 @@ mod debian {
         let mut cargo = command(cargo, None);
         cargo.args(["build", "--quiet", "--release", "--target", WASM, "-Zbuild-std=std,panic_abort,test"]);
         cargo.env("RUSTC_BOOTSTRAP", "1").env("RUSTC", rustc).env("CARGO_TARGET_DIR", scratch.join("target"));
+        // As rustup's own: machine code for every build, and bitcode for the published one, which optimises across crates.
+        cargo.env("RUSTFLAGS", "-C embed-bitcode=yes");
         run(cargo.current_dir(scratch))?;
         let parts = fs::read_dir(scratch.join("target").join(WASM).join("release/deps"))?
             .filter_map(|file| Some(file.ok()?.path()))
@@ -280,5 +282,6 @@ mod tests {
         let parts = debian::build(Path::new("/usr/bin/rustc"), scratch.path()).unwrap();
         let has = |name: &str| parts.iter().any(|part| part.file_name().unwrap().to_string_lossy().starts_with(name));
         assert!(["libstd-", "libcore-", "libtest-", "libpanic_abort-"].iter().all(|name| has(name)), "{parts:?}");
+        assert!(parts.iter().all(|part| crate::toolchain::has_bitcode(part)), "{parts:?}");
     }
 }

@@ -44,6 +44,22 @@ impl Toolchain {
         has_wasm(self.name.as_deref())
     }
 
+    /// Fails in words if its standard library can't take part in the published build, which optimises across crates:
+    /// one that was built by hand may hold machine code alone.
+    pub fn check_published_build(&self) -> Result<()> {
+        let folder =
+            wasm_folder(self.name.as_deref()).with_context(|| format!("no {WASM} target; run `cargo xtask setup`"))?;
+        let core = find_library(&folder, "libcore-").context("the target has no libcore")?;
+        if !has_bitcode(&core) {
+            bail!(
+                "the standard library in {} was built without bitcode (`-C embed-bitcode=yes`), which the published \
+                 build needs. Remove that folder and run `cargo xtask setup`, which makes it anew; or build with --dev",
+                folder.display()
+            );
+        }
+        Ok(())
+    }
+
     /// Its name, for people.
     pub fn name(&self) -> String {
         self.name.as_ref().map_or_else(|| "system".into(), |name| name.to_string_lossy().into_owned())
@@ -64,15 +80,28 @@ impl Toolchain {
 
 /// Whether a toolchain has the target's standard library.
 fn has_wasm(toolchain: Option<&OsStr>) -> bool {
-    let output = command("rustc", toolchain).args(["--print", "target-libdir", "--target", WASM]).output();
-    let Ok(output) = output else { return false };
-    let folder = PathBuf::from(String::from_utf8_lossy(&output.stdout).trim());
-    let std = |file: std::fs::DirEntry| {
-        let name = file.file_name();
-        let name = name.to_string_lossy();
-        name.starts_with("libstd-") && name.ends_with(".rlib")
+    wasm_folder(toolchain).is_some_and(|folder| find_library(&folder, "libstd-").is_some())
+}
+
+/// Where a toolchain looks for the target's libraries, whether they are there or not.
+fn wasm_folder(toolchain: Option<&OsStr>) -> Option<PathBuf> {
+    let output = command("rustc", toolchain).args(["--print", "target-libdir", "--target", WASM]).output().ok()?;
+    let folder = String::from_utf8(output.stdout).ok()?;
+    output.status.success().then(|| folder.trim().into())
+}
+
+fn find_library(folder: &Path, start: &str) -> Option<PathBuf> {
+    let files = std::fs::read_dir(folder).ok()?.filter_map(|file| Some(file.ok()?.path()));
+    let named = |path: &PathBuf| {
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        name.starts_with(start) && name.ends_with(".rlib")
     };
-    output.status.success() && std::fs::read_dir(folder).is_ok_and(|mut files| files.any(|file| file.is_ok_and(std)))
+    files.into_iter().find(named)
+}
+
+/// Whether a library has bitcode beside its machine code: a section of that name.
+pub fn has_bitcode(library: &Path) -> bool {
+    std::fs::read(library).is_ok_and(|bytes| bytes.windows(7).any(|window| window == b".llvmbc"))
 }
 
 /// `$CARGO_TARGET_DIR` if set. Else `target` in the project; but in CI, where each run is a fresh clone, a folder in
