@@ -100,42 +100,42 @@ pub fn remember(key: &str, value: Option<&str>) {
     }
 }
 
-/// Runs a piece of work once before the next frame, however often it was asked for. In a hidden tab, where frames
-/// stop, it runs after a short wait instead.
+/// Runs a piece of work once before the next frame, however often it was asked for. Frames stop in a hidden tab, and
+/// may do so at any moment: then it runs after a short wait instead.
 #[derive(Clone)]
 pub struct OncePerFrame {
-    asked: Rc<Cell<bool>>,
+    waiting: Rc<Cell<Option<i32>>>,
     run: Rc<Closure<dyn FnMut()>>,
 }
+
+/// How long a frame is waited for.
+const FRAME_MS: i32 = 250;
 
 impl OncePerFrame {
     /// For that work.
     pub fn new(mut work: impl FnMut() + 'static) -> Self {
-        let asked = Rc::new(Cell::new(false));
+        let waiting = Rc::new(Cell::new(None));
         let run = Closure::new({
-            let asked = asked.clone();
+            let waiting = waiting.clone();
             move || {
-                asked.set(false);
-                work();
+                // Frame and timer both come here; the first of them does the work.
+                if let Some(timer) = waiting.take() {
+                    window().clear_timeout_with_handle(timer);
+                    work();
+                }
             }
         });
-        Self { asked, run: Rc::new(run) }
+        Self { waiting, run: Rc::new(run) }
     }
 
     /// Asks for it.
     pub fn ask(&self) {
-        if self.asked.replace(true) {
+        if self.waiting.get().is_some() {
             return;
         }
         let run = self.run.as_ref().as_ref().unchecked_ref();
-        let asked = if document().hidden() {
-            window().set_timeout_with_callback_and_timeout_and_arguments_0(run, 100)
-        } else {
-            window().request_animation_frame(run)
-        };
-        if asked.is_err() {
-            self.asked.set(false);
-        }
+        self.waiting.set(window().set_timeout_with_callback_and_timeout_and_arguments_0(run, FRAME_MS).ok());
+        let _ = window().request_animation_frame(run);
     }
 }
 

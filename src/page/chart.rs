@@ -414,12 +414,16 @@ fn Keys(measure: Measure, latest: RwSignal<Option<f32>>, scores: Memo<Vec<(u32, 
 #[component]
 fn Table(look: Look) -> impl IntoView {
     let page = expect_context::<Page>();
-    let rows = page.slice(|state| {
-        state.run.as_ref().map_or_else(Vec::new, |run| {
+    // The means are worked out when an epoch is done, not when a batch is.
+    let done = page.slice(|state| state.run.as_ref().map(|run| (run.scores.len(), run.generation)));
+    let rows = Memo::new(move |_| {
+        done.get()?;
+        page.state.with_untracked(|state| {
+            let run = state.run.as_ref()?;
             let row = |(epoch, score): &(u32, crate::training::Score)| {
                 (*epoch, epoch_means(&run.points, &run.config, *epoch), *score)
             };
-            run.scores.iter().map(row).collect::<Vec<_>>()
+            Some(run.scores.iter().map(row).collect::<Vec<_>>())
         })
     });
     let heads: [Text; 5] =
@@ -453,7 +457,7 @@ fn Table(look: Look) -> impl IntoView {
                             })}
                     </tr>
                 </thead>
-                <tbody>{move || rows.get().into_iter().map(row).collect::<Vec<_>>()}</tbody>
+                <tbody>{move || rows.get().into_iter().flatten().map(row).collect::<Vec<_>>()}</tbody>
             </table>
         </div>
     }

@@ -1,8 +1,9 @@
 //! The worker as the page sees it: commands go in, events come out, and its end is noticed however it comes.
 //!
 //! A worker can end without a word: the browser takes its memory, or a driver takes the process. No event tells of
-//! that. So the worker holds a Web Lock with its own name while it lives; the page waits for the same lock, and when
-//! it is granted the worker is gone. What the page ends itself it first forgets, so that its own doing is no fault.
+//! that. So the worker takes a Web Lock with its own name before it says that it is ready, and holds it while it
+//! lives; the page then waits for the same lock, and when it is granted the worker is gone. What the page ends itself
+//! it first forgets, so that its own doing is no fault.
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;

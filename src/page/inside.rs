@@ -13,7 +13,7 @@ use crate::protocol::LayerMaps;
 /// Ink of a tile where a map is zero, so that its square is seen.
 const GROUND: u8 = 22;
 /// About how many canvas pixels a map's side gets: small maps are drawn larger, so that the gaps stay thin.
-const TILE: usize = 28;
+const TILE: usize = 14;
 
 /// One layer of the strip.
 #[derive(Debug, Clone, PartialEq)]
@@ -45,9 +45,13 @@ fn tiles(maps: usize, side: usize) -> (usize, usize) {
 #[component]
 pub fn Inside() -> impl IntoView {
     let page = expect_context::<Page>();
-    let layers = page.slice(|state| {
-        let config = state.run.as_ref().map_or(&state.settings.network, |run| &run.config.network);
-        let Ok(summary) = summarize(config) else { return Vec::new() };
+    let network = page.slice(|state| {
+        let config = state.run.as_ref().map_or(&state.settings, |run| &run.config);
+        config.network.clone()
+    });
+    let layers = Memo::new(move |_| {
+        let config = network.get();
+        let Ok(summary) = summarize(&config) else { return Vec::new() };
         let mut steps = Vec::new();
         let mut shown = Vec::new();
         for layer in &summary.layers {
@@ -74,7 +78,7 @@ pub fn Inside() -> impl IntoView {
         }
         shown
     });
-    let answered = page.slice(|state| state.answer.is_some());
+    let answered = page.slice(|state| state.answered().is_some());
     let drawing = page.slice(|state| state.drawn());
     let canvas = NodeRef::<html::Canvas>::new();
     Effect::new(move |_| {
@@ -139,21 +143,23 @@ fn Step(steps: Vec<String>) -> impl IntoView {
 #[component]
 fn Layer(index: usize, layer: Shown) -> impl IntoView {
     let page = expect_context::<Page>();
-    let maps = {
-        let name = layer.name.clone();
-        page.slice(move |state| {
-            let inside = &state.answer.as_ref()?.inside;
-            inside.iter().find(|maps| maps.name == name).cloned()
-        })
-    };
+    let answered = page.slice(|state| state.answered());
+    let filled = Memo::new(move |_| answered.get().is_some());
     let (columns, rows, dense) = (layer.columns, layer.rows, layer.side == 1);
     let canvas = NodeRef::<html::Canvas>::new();
-    Effect::new(move |_| {
-        let Some(canvas) = canvas.get() else { return };
-        maps.with(|maps| match maps {
-            Some(maps) => draw_maps(&canvas, maps, columns, rows, dense),
-            None => put_pixels(&canvas, 1, 1, [0].into_iter()),
-        });
+    Effect::new({
+        let name = layer.name.clone();
+        move |_| {
+            let _ = answered.get();
+            let Some(canvas) = canvas.get() else { return };
+            page.state.with_untracked(|state| {
+                let mut inside = state.answer.iter().flat_map(|answer| &answer.inside);
+                match inside.find(|maps| maps.name == name) {
+                    Some(maps) => draw_maps(&canvas, maps, columns, rows, dense),
+                    None => put_pixels(&canvas, 1, 1, [0].into_iter()),
+                }
+            });
+        }
     });
     let Shown { name, maps: all, side, parameters, .. } = layer;
     let shown = move || {
@@ -164,7 +170,7 @@ fn Layer(index: usize, layer: Shown) -> impl IntoView {
         <div class="lay" data-testid=format!("layer-{index}")>
             <span
                 class=format!("pic grid{columns}x{rows}")
-                class:blank=move || maps.with(Option::is_none)
+                class:blank=move || !filled.get()
                 class:wide={columns > rows}
             >
                 <canvas class="ink" node_ref=canvas></canvas>
@@ -182,7 +188,7 @@ fn draw_maps(canvas: &web_sys::HtmlCanvasElement, maps: &LayerMaps, columns: usi
     let side = maps.side as usize;
     let scale = TILE.div_ceil(side.max(1)).max(1);
     let tile = side * scale;
-    let gap = if dense { 0 } else { 2 };
+    let gap = if dense { 0 } else { tile.div_ceil(16) };
     let (width, height) = (columns * (tile + gap) - gap, rows * (tile + gap) - gap);
     let pixel = |at: usize| {
         let (x, y) = (at % width, at / width);
@@ -200,7 +206,10 @@ fn draw_maps(canvas: &web_sys::HtmlCanvasElement, maps: &LayerMaps, columns: usi
 #[component]
 fn TenAnswers(parameters: usize) -> impl IntoView {
     let page = expect_context::<Page>();
-    let answer = page.slice(|state| state.answer.as_ref().map(|answer| (answer.probabilities, answer.best_two()[0].0)));
+    let answer = page.slice(|state| {
+        let reading = state.answer.as_ref()?.reading();
+        Some((reading.probabilities, reading.best[0].0))
+    });
     let rows = (0..CLASSES)
         .map(|digit| {
             let share = move || answer.get().map_or(0.0, |(probabilities, _)| probabilities[digit]);

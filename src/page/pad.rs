@@ -7,7 +7,7 @@ use web_sys::{CanvasRenderingContext2d, HtmlCanvasElement, ImageData, PointerEve
 
 use super::Page;
 use super::browser::{OncePerFrame, after, field, now, window};
-use super::state::Action;
+use super::state::{Action, Answer};
 use super::words::Lang;
 use crate::data::drawing::{BOX, Bitmap, Crop, Point, RASTER, Stages, normalize, rasterize};
 use crate::data::{CLASSES, SIDE};
@@ -224,7 +224,7 @@ fn speak_later(page: Page) {
     after(SPEAK_MS, move || {
         let spoken = page.state.try_with_untracked(|state| {
             let answer = state.answer.as_ref().filter(|_| state.drawn() == drawn)?;
-            Some(page.lang.try_get_untracked()?.spoken_answer(answer))
+            Some(page.lang.try_get_untracked()?.spoken_answer(&answer.reading()))
         });
         if let Some(text) = spoken.flatten() {
             page.announce(text);
@@ -402,9 +402,14 @@ fn cut_square(drawn: &Bitmap, crop: Crop) -> Bitmap {
 #[component]
 fn Answers(empty: RwSignal<bool>) -> impl IntoView {
     let page = expect_context::<Page>();
-    let answer = page.slice(|state| state.answer.clone());
+    let answered = page.slice(|state| state.answered());
+    // The layers' maps stay where they are: what is read here is small.
+    let answer = Memo::new(move |_| {
+        answered.get()?;
+        page.state.with_untracked(|state| state.answer.as_ref().map(Answer::reading))
+    });
     let opened = page.slice(|state| state.device.is_some() && !state.engine_gone());
-    let top = Memo::new(move |_| answer.with(|answer| answer.as_ref().map(|answer| answer.best_two()[0].0)));
+    let top = Memo::new(move |_| answer.with(|answer| answer.as_ref().map(|answer| answer.best[0].0)));
     let sentence = move || answer.with(|answer| answer.as_ref().map(|answer| page.lang.get().answer(answer)));
     let waits = move || {
         let lang = page.lang.get();

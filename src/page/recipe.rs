@@ -317,7 +317,8 @@ pub fn Sheet() -> impl IntoView {
         let changed = Field::ALL.iter().filter(|field| is_changed(**field, &state.settings)).count();
         (changed, state.is_busy())
     });
-    let summary = page.slice(|state| summarize(&state.settings.network));
+    let config = page.slice(|state| state.settings.network.clone());
+    let summary = Memo::new(move |_| summarize(&config.get()));
     let network =
         page.slice(|state| (state.settings.network.convolutions.len(), state.settings.network.dense.len() + 1));
     let chosen = page.slice(|state| state.device.clone());
@@ -383,7 +384,8 @@ pub fn Sheet() -> impl IntoView {
 #[component]
 fn Summary() -> impl IntoView {
     let page = expect_context::<Page>();
-    let summary = page.slice(|state| summarize(&state.settings.network).ok());
+    let config = page.slice(|state| state.settings.network.clone());
+    let summary = Memo::new(move |_| summarize(&config.get()).ok());
     let shape = |output: &[usize]| output.iter().map(usize::to_string).collect::<Vec<_>>().join(" × ");
     view! {
         <table class="tbl summary" data-testid="summary">

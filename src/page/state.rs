@@ -169,6 +169,15 @@ impl Run {
     }
 }
 
+/// How an answer reads.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Reading {
+    /// One for each digit.
+    pub probabilities: [f32; CLASSES],
+    /// The most likely digit and the second, each with its probability.
+    pub best: [(usize, f32); 2],
+}
+
 /// What the network made of the drawing.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Answer {
@@ -179,11 +188,11 @@ pub struct Answer {
 }
 
 impl Answer {
-    /// The most likely digit and the second, each with its probability.
-    pub fn best_two(&self) -> [(usize, f32); 2] {
+    /// How it reads.
+    pub fn reading(&self) -> Reading {
         let mut order: Vec<_> = self.probabilities.iter().copied().enumerate().collect();
         order.sort_by(|a, b| b.1.total_cmp(&a.1));
-        [order[0], order[1]]
+        Reading { probabilities: self.probabilities, best: [order[0], order[1]] }
     }
 }
 
@@ -329,6 +338,11 @@ impl PageState {
     /// What is on the pad, as the network gets it.
     pub fn drawing(&self) -> Option<&[u8; PIXELS]> {
         self.drawing.as_deref()
+    }
+
+    /// Names the answer on show; another one has a higher number.
+    pub fn answered(&self) -> Option<u32> {
+        self.answer.as_ref().map(|_| self.answered)
     }
 
     /// How often the pad changed.

@@ -3,7 +3,7 @@
 //! `*stars*` mark what a headline stresses; [`stressed`] cuts them out.
 
 use super::settings::{Bounds, Field, Note};
-use super::state::{Activity, Answer, PageState, Phase, Run, WayOn};
+use super::state::{Activity, PageState, Phase, Reading, Run, WayOn};
 use crate::protocol::{DeviceKind, DeviceReason, Failure};
 
 /// The page's language.
@@ -663,8 +663,8 @@ impl Lang {
     }
 
     /// What the page reads of the drawing, beside the digit.
-    pub fn answer(self, answer: &Answer) -> String {
-        let [(_, best), (second_digit, second)] = answer.best_two();
+    pub fn answer(self, answer: &Reading) -> String {
+        let [(_, best), (second_digit, second)] = answer.best;
         if best < 0.4 {
             return self.cant_tell().into();
         }
@@ -677,8 +677,8 @@ impl Lang {
     }
 
     /// The answer as it is spoken.
-    pub fn spoken_answer(self, answer: &Answer) -> String {
-        let [(digit, best), _] = answer.best_two();
+    pub fn spoken_answer(self, answer: &Reading) -> String {
+        let [(digit, best), _] = answer.best;
         let sentence = self.answer(answer);
         if best < 0.4 { sentence } else { self.pick(format!("{digit}, {sentence}"), format!("{digit}，{sentence}")) }
     }
