@@ -95,8 +95,10 @@ impl Network {
                 let area = conv.kernel * conv.kernel;
                 let part = Part::Weight { inputs: channels * area, outputs: conv.filters * area };
                 let weight = fill(part, conv.filters * channels * area);
-                let weight =
-                    Param::from_data(TensorData::new(weight, [conv.filters, channels, conv.kernel, conv.kernel]), device);
+                let weight = Param::from_data(
+                    TensorData::new(weight, [conv.filters, channels, conv.kernel, conv.kernel]),
+                    device,
+                );
                 let bias = vector(fill(Part::Zeros, conv.filters), device);
                 let norm = config.batch_norm.then(|| BatchNorm {
                     gamma: vector(fill(Part::Ones, conv.filters), device),

@@ -20,7 +20,9 @@ pub async fn read(tensors: Vec<Tensor<1>>) -> Result<Vec<Vec<f32>>, DeviceLost> 
     let transaction = tensors.into_iter().fold(Transaction::default(), Transaction::register);
     let data = transaction.execute_async().await.map_err(|error| DeviceLost(format!("{error:?}")))?;
     data.into_iter()
-        .map(|data| data.try_into_vec::<f32>().map_err(|error| DeviceLost(format!("a read of another type: {error:?}"))))
+        .map(|data| {
+            data.try_into_vec::<f32>().map_err(|error| DeviceLost(format!("a read of another type: {error:?}")))
+        })
         .collect()
 }
 
@@ -50,11 +52,8 @@ impl Opened {
 pub async fn open_gpu() -> Result<Opened, String> {
     use burn_wgpu::WgpuSetup;
 
-    let (device, setup) = Device::wgpu_options()
-        .tasks_max(64)
-        .init_with_setup_async()
-        .await
-        .map_err(|error| error.to_string())?;
+    let (device, setup) =
+        Device::wgpu_options().tasks_max(64).init_with_setup_async().await.map_err(|error| error.to_string())?;
     let WgpuSetup { adapter, .. } = setup;
     let info = adapter.get_info();
     Ok(Opened { device, kind: DeviceKind::WebGpu, name: info.name })

@@ -222,9 +222,7 @@ impl Session {
     }
 
     fn start(&mut self, id: RunId, config: RunConfig, one_batch: bool, from: Option<Checkpoint>) -> Vec<Event> {
-        let refuse = |what: String| {
-            vec![Event::Failed { run: Some(id), failure: Failure::Configuration { what } }]
-        };
+        let refuse = |what: String| vec![Event::Failed { run: Some(id), failure: Failure::Configuration { what } }];
         if let Err(what) = check(&config) {
             return refuse(what);
         }

@@ -57,9 +57,8 @@ pub async fn hold_life_lock() -> Result<(), WebError> {
     let name = format!("kiln-engine-{}", scope().name());
     // web-sys has Web Locks behind a flag only.
     let locks = js_sys::Reflect::get(&scope().navigator(), &"locks".into())?;
-    let request: js_sys::Function = js_sys::Reflect::get(&locks, &"request".into())?
-        .dyn_into()
-        .map_err(|_| WebError("no Web Locks".into()))?;
+    let request: js_sys::Function =
+        js_sys::Reflect::get(&locks, &"request".into())?.dyn_into().map_err(|_| WebError("no Web Locks".into()))?;
     let (held, granted) = oneshot::channel();
     let callback = Closure::once_into_js(move |_lock: JsValue| {
         let _ = held.send(()); // the receiver waits below

@@ -59,10 +59,7 @@ pub fn fill(session: &mut Session) {
 
 /// Some of the images.
 pub fn part(images: &Images, range: std::ops::Range<usize>) -> Images {
-    Images {
-        pixels: images.pixels[range.start * 784..range.end * 784].to_vec(),
-        labels: images.labels[range].to_vec(),
-    }
+    Images { pixels: images.pixels[range.start * 784..range.end * 784].to_vec(), labels: images.labels[range].to_vec() }
 }
 
 /// `Start` of a whole run.

@@ -149,6 +149,8 @@ impl Page {
     pub async fn press(&self, button: &str) -> Result<()> {
         self.until(&format!("the button `{button}` can be pressed"), 60, |shown| shown.can(button)).await?;
         let selector = format!("[data-testid={button}]");
+        // Else the driver scrolls it just into the window, where a bar that stays in place may lie over it.
+        self.run(&format!("document.querySelector('{selector}').scrollIntoView({{ block: 'center' }})")).await?;
         self.chrome
             .client
             .find(Locator::Css(&selector))

@@ -10,7 +10,7 @@ window.kilnWorkers = [];
 window.Worker = class extends Worker {
   constructor(...given) {
     super(...given);
-    if (given[1]?.name?.startsWith('kiln-engine')) kilnWorkers.push(this);
+    if (String(given[0]).includes('/worker_')) kilnWorkers.push(this);
   }
 };
 ";
