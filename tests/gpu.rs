@@ -20,6 +20,8 @@ async fn gpu() -> Option<Device> {
     static DEVICE: Mutex<Option<Option<Device>>> = Mutex::new(None);
     let mut device = DEVICE.lock().await;
     if device.is_none() {
+        // A test has no `main` that does it first, as the worker's binary has.
+        kiln::worker::call_constructors();
         let opened = open_gpu().await;
         match &opened {
             Ok(opened) => console_log!("WebGPU adapter: {}", opened.name),
