@@ -85,12 +85,12 @@ async fn the_loss_falls_as_it_does_on_the_cpu() {
         let network = Network::new(&config(), 4, &device.clone().autodiff()).unwrap();
         let mut trainer = Trainer::new(network, &device);
         let mut losses = Vec::new();
-        for _ in 0..6 {
+        for _ in 0..12 {
             let batch = Batch::gather(&digits(8, 2), &[0, 1, 2, 3, 4, 5, 6, 7], 8, 10, trainer.device());
             losses.push(read(vec![trainer.step(batch, 5e-3)]).await.unwrap()[0][0]);
         }
         runs.push(losses);
     }
-    assert!(runs[0][5] < 0.9 * runs[0][0], "{:?}", runs[0]);
+    assert!(runs[0][11] < 0.8 * runs[0][0], "{:?}", runs[0]);
     assert!(largest_difference(&runs[0], &runs[1]) < 1e-3, "{runs:?}");
 }
