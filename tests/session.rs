@@ -380,6 +380,7 @@ proptest! {
 #[wasm_bindgen_test::wasm_bindgen_test]
 async fn some_orders_of_commands_keep_the_state_machine_whole() {
     use Action::*;
-    holds_in_any_order(vec![Start(1), Work(3), Fill, Work(2), Pause(1), Step(1), Work(4), Stop(1), Test(1)]).await;
+    holds_in_any_order(vec![Start(1), Work(3), Fill, Rate(1), Work(2), Pause(1), Step(1), Work(4), Stop(1), Test(1)])
+        .await;
     holds_in_any_order(vec![OneBatch(2), Stop(2), Fill, Resume(2), Work(8), Start(1), Work(8), Stop(1)]).await;
 }
