@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use anyhow::Result;
 use clap::{Args, Parser, Subcommand};
 use xtask::build::Kind;
+use xtask::setup::For;
 use xtask::toolchain::Toolchain;
 use xtask::{build, data, paths, report, serve, setup, size, test};
 
@@ -79,7 +80,7 @@ fn main() -> ExitCode {
 
 fn run(chore: Chore) -> Result<()> {
     match chore {
-        Chore::Setup => setup::setup(true).map(|_| ()),
+        Chore::Setup => setup::setup(For { tests: true, published: true }).map(|_| ()),
         Chore::Data { synthetic } => digits(synthetic),
         Chore::Build(kind) => prepare_and_build(kind),
         Chore::Serve { port, no_open, no_build, build } => {
@@ -89,7 +90,7 @@ fn run(chore: Chore) -> Result<()> {
             serve::serve(port, !no_open)
         }
         Chore::Test { only } => {
-            let toolchain = setup::setup(true)?;
+            let toolchain = setup::setup(For { tests: true, published: false })?;
             digits(false)?;
             test::test(&toolchain, only)
         }
@@ -107,7 +108,7 @@ fn digits(synthetic: bool) -> Result<()> {
 }
 
 fn prepare_and_build(Build { dev, no_gpu }: Build) -> Result<()> {
-    let toolchain = setup::setup(false)?;
+    let toolchain = setup::setup(For { tests: false, published: !dev })?;
     digits(false)?;
     report::step("Page", || build::build(&toolchain, Kind { dev, no_gpu }))
 }

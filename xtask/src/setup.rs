@@ -22,12 +22,24 @@ struct Tool {
     locked: bool,
 }
 
-/// Makes sure of the wasm target and the tools that build, and for tests of a browser as well.
-pub fn setup(tests: bool) -> Result<Toolchain> {
+/// What the machine is set up for, beside a development build.
+#[derive(Debug, Clone, Copy)]
+pub struct For {
+    /// Tests, which run in a browser.
+    pub tests: bool,
+    /// The published build, which wasm-opt goes over.
+    pub published: bool,
+}
+
+/// Makes sure of the wasm target, the tools that build, and whatever else is asked for.
+pub fn setup(For { tests, published }: For) -> Result<Toolchain> {
     step("Wasm target", wasm_target)?;
     let toolchain = Toolchain::find()?;
     for tool in tools(&paths::root().join("Cargo.lock"), tests)? {
         step(tool.krate, || install(&toolchain, &tool))?;
+    }
+    if published {
+        step("wasm-opt", || optimizer(&toolchain))?;
     }
     if tests {
         step("rustfmt and clippy", || checkers(&toolchain))?;
@@ -95,10 +107,18 @@ fn install(toolchain: &Toolchain, tool: &Tool) -> Result<String> {
     if let Some(version) = installed(toolchain, tool) {
         return Ok(format!("{version} is installed"));
     }
-    note(format_args!("cargo install {} --version {} (minutes, once)", tool.krate, tool.version));
+    cargo_install(toolchain, tool.krate, &tool.version, tool.locked)?;
+    installed(toolchain, tool)
+        .map(|version| format!("{version} installed"))
+        .with_context(|| format!("{} was installed, but no version that fits is found on the path", tool.krate))
+}
+
+/// Builds a program from its crate into cargo's folder of programs.
+fn cargo_install(toolchain: &Toolchain, krate: &str, version: &str, locked: bool) -> Result<()> {
+    note(format_args!("cargo install {krate} --version {version} (minutes, once)"));
     let mut install = toolchain.command("cargo");
-    install.args(["install", "--quiet", tool.krate, "--version", &tool.version]);
-    if tool.locked {
+    install.args(["install", "--quiet", krate, "--version", version]);
+    if locked {
         install.arg("--locked");
     }
     // One folder for all tools, which share crates; and a profile that is compiled in minutes: they run for seconds.
@@ -106,10 +126,7 @@ fn install(toolchain: &Toolchain, tool: &Tool) -> Result<String> {
     install.env("CARGO_PROFILE_RELEASE_OPT_LEVEL", "1");
     install.env("CARGO_PROFILE_RELEASE_LTO", "off");
     install.env("CARGO_PROFILE_RELEASE_CODEGEN_UNITS", "16");
-    run(&mut install)?;
-    installed(toolchain, tool)
-        .map(|version| format!("{version} installed"))
-        .with_context(|| format!("{} was installed, but no version that fits is found on the path", tool.krate))
+    run(&mut install)
 }
 
 /// The installed version, if it fits.
@@ -119,6 +136,34 @@ fn installed(toolchain: &Toolchain, tool: &Tool) -> Option<String> {
     let output = String::from_utf8_lossy(&output.stdout).into_owned();
     let version = output.split_whitespace().nth(1)?;
     version.starts_with(&tool.fits).then(|| version.to_string())
+}
+
+/// Trunk runs the wasm-opt that is on the path, and fetches one of its own where there is none.
+fn optimizer(toolchain: &Toolchain) -> Result<String> {
+    // Seen: 108 (Debian 12) says that all is well and turns wasm-bindgen's table of JavaScript values into one of
+    // functions, so that the binary fails when it starts. 116 is right.
+    const OLDEST: u32 = 116;
+    let version = || {
+        let output = toolchain.command("wasm-opt").arg("--version").output().ok()?;
+        wasm_opt_version(&String::from_utf8_lossy(&output.stdout))
+    };
+    match version() {
+        Some(version) if version >= OLDEST => return Ok(format!("version {version} is installed")),
+        Some(version) => note(format_args!("version {version} breaks what wasm-bindgen makes; {OLDEST} does not")),
+        // Where not even rustup's servers could be reached, Trunk would not reach its own.
+        None if toolchain.name() == FALLBACK => {}
+        None => return Ok("Trunk fetches it".into()),
+    }
+    cargo_install(toolchain, "wasm-opt", "0.116.1", true)?;
+    match version() {
+        Some(version) if version >= OLDEST => Ok(format!("version {version} installed")),
+        _ => bail!("wasm-opt was installed by cargo, but another one comes first on the path"),
+    }
+}
+
+/// The number in `wasm-opt version 116 (version_116)`.
+fn wasm_opt_version(words: &str) -> Option<u32> {
+    words.strip_prefix("wasm-opt version ")?.split_whitespace().next()?.parse().ok()
 }
 
 /// rustup's minimal profile leaves them out, and so may a toolchain of Debian's packages.
@@ -179,9 +224,8 @@ fn debian_as_root() -> bool {
 mod debian {
     use super::*;
 
-    /// The compiler, the source of its standard library, the checkers, the linker, and wasm-opt.
-    const PACKAGES: [&str; 7] =
-        ["rustc-web", "cargo-web", "rust-web-src", "rust-web-clippy", "rustfmt-web", "lld-22", "binaryen"];
+    /// The compiler, the source of its standard library, the checkers, and the linker.
+    const PACKAGES: [&str; 6] = ["rustc-web", "cargo-web", "rust-web-src", "rust-web-clippy", "rustfmt-web", "lld-22"];
     const LLD: &str = "/usr/lib/llvm-22/bin/lld";
 
     /// Installs the packages, and returns the compiler that they bring.
@@ -272,6 +316,13 @@ mod tests {
                     [[package]]\nname = \"wasm-bindgen\"\nversion = \"0.2.130\"\nsource = \"x\"\n";
         assert_eq!(locked_version(lock, "wasm-bindgen"), Some("0.2.130"));
         assert_eq!(locked_version(lock, "burn"), None);
+    }
+
+    #[test]
+    fn the_version_of_wasm_opt_is_read_with_and_without_a_tag() {
+        assert_eq!(wasm_opt_version("wasm-opt version 108\n"), Some(108));
+        assert_eq!(wasm_opt_version("wasm-opt version 116 (version_116)\n"), Some(116));
+        assert_eq!(wasm_opt_version(""), None);
     }
 
     /// Takes minutes and needs Debian's packages: `cargo test -p xtask -- --ignored`.
