@@ -58,7 +58,8 @@ impl Chrome {
             ),
         }
         let Value::Object(capabilities) = json!({
-            "pageLoadStrategy": "eager",
+            // A page whose parts are held back is looked at all the same.
+            "pageLoadStrategy": "none",
             "goog:chromeOptions": { "args": args, "prefs": { "intl.accept_languages": "en-US" } },
             "goog:loggingPrefs": { "browser": "ALL" },
         }) else {

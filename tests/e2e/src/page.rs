@@ -86,12 +86,28 @@ impl Page {
         self.chrome.close().await;
     }
 
-    /// Goes to the page with these parameters (`?device=cpu`), in a new document.
+    /// Goes to the page with these parameters (`?device=cpu`), in a new document; until its first paint can be seen.
     pub async fn visit(&self, parameters: &str) -> Result<()> {
-        // By way of another document: the same address again would be a reload.
+        // By way of another document, so that nothing of an earlier visit is taken for this one's.
         self.chrome.client.goto("about:blank").await?;
+        self.until_true("location.href === 'about:blank'").await?;
         self.chrome.client.goto(&(self.site.url() + parameters)).await?;
-        Ok(())
+        self.until_true("document.querySelector('[data-testid=pad]') !== null").await
+    }
+
+    /// Waits for an expression to hold. While a document takes the place of another, there is none to ask.
+    async fn until_true(&self, expression: &str) -> Result<()> {
+        let deadline = Instant::now() + Duration::from_secs(60);
+        loop {
+            let so = self.run(&format!("return {expression}")).await;
+            if matches!(&so, Ok(so) if *so == true) {
+                return Ok(());
+            }
+            if Instant::now() > deadline {
+                bail!("{expression}: not within a minute; last: {so:?}");
+            }
+            tokio::time::sleep(LOOK_EVERY).await;
+        }
     }
 
     /// A script that runs in every document before its own.

@@ -10,6 +10,16 @@ use crate::{ENDLESS, LOAD, SOON};
 const TAB: char = '\u{e004}';
 const ENTER: char = '\u{e007}';
 
+/// How wide window and page are, and which parts reach beyond, themselves or with their text; not those that scroll
+/// within another part.
+const WIDTHS: &str = "
+const scrolls = (part) => part && (getComputedStyle(part).overflowX !== 'visible' || scrolls(part.parentElement));
+const over = [...document.querySelectorAll('main *')]
+  .filter((part) => part.getBoundingClientRect().left + part.scrollWidth > innerWidth && !scrolls(part))
+  .map((part) => `${part.tagName} ${part.getAttribute('class')}: ${part.textContent.slice(0, 40)}`);
+return { window: innerWidth, page: document.documentElement.scrollWidth, over: over.slice(0, 8) };
+";
+
 #[test]
 fn parameters_that_can_not_be_are_named_and_left_at_their_defaults() {
     play(Site::start(), Kind::Plain, async |page| {
@@ -184,17 +194,7 @@ async fn recipe(page: &Page) -> Result<[String; 4]> {
 
 /// Nothing reaches beyond the window's edge, where a visitor would have to scroll sideways.
 async fn fits(page: &Page, when: &str) -> Result<()> {
-    let wide = page
-        .run(
-            "return {
-            window: innerWidth,
-            page: document.documentElement.scrollWidth,
-            over: [...document.querySelectorAll('body *')]
-              .filter((part) => part.getBoundingClientRect().right > innerWidth + 1)
-              .map((part) => `${part.tagName} ${part.className} ${part.dataset?.testid ?? ''}`).slice(0, 12),
-        }",
-        )
-        .await?;
+    let wide = page.run(WIDTHS).await?;
     assert_eq!(wide["window"], 390);
     let page_wide = wide["page"].as_u64().unwrap_or(u64::MAX);
     ensure(page_wide <= 390, || format!("{when}: {wide:#}"))

@@ -122,12 +122,14 @@ fn a_worker_that_says_nothing_for_half_a_minute_is_a_failure_with_a_way_on() {
 #[test]
 fn the_page_is_there_before_its_engine() {
     play(Site::start().with("/worker_cpu", Fault::Held), Kind::Plain, async |page| {
-        page.visit(ENDLESS).await?;
-        let early = page.until("the settings can be opened", SOON, |shown| shown.can("recipe-open")).await?;
+        // The note about the address tells the page from the static one that it takes the place of.
+        page.visit(&format!("{ENDLESS}&colour=red")).await?;
+        let early = page.until("the page", SOON, |shown| !shown.notes.is_empty()).await?;
         assert_eq!(early.state, "loading");
         ensure(!early.can("train"), || format!("{:?}", early.enabled))?;
+        page.press("recipe-open").await?;
+        page.press("recipe-close").await?;
         // The pad takes a drawing; its answer comes with the engine.
-        page.until("the pad draws", SOON, |_| true).await?;
         page.draw_one().await?;
         let drawn = page.until("the drawing can be cleared", SOON, |shown| shown.can("pad-clear")).await?;
         assert_eq!((drawn.state.as_str(), drawn.prediction.as_str()), ("loading", ""));
