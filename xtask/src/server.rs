@@ -36,7 +36,8 @@ impl Answer {
 /// May change the answer for a path (such as `/data/manifest.json`) before it is sent.
 pub type Hook = dyn Fn(&str, Answer) -> Answer + Send + Sync;
 
-/// A running server. It stops when dropped.
+/// A running server. It answers nothing once it is dropped; its port is free a moment later, when the thread that
+/// accepts connections, which belongs to tiny_http and can't be joined, has seen that it is to end.
 pub struct Server {
     http: Arc<tiny_http::Server>,
     counts: Arc<Mutex<BTreeMap<String, usize>>>,
@@ -240,6 +241,10 @@ mod tests {
         let (_folder, server) = serve(|_, answer| answer);
         let address = server.address;
         drop(server);
-        assert!(std::net::TcpListener::bind(address).is_ok());
+        let deadline = std::time::Instant::now() + std::time::Duration::from_secs(10);
+        while let Err(error) = std::net::TcpListener::bind(address) {
+            assert!(std::time::Instant::now() < deadline, "the port is still taken: {error}");
+            std::thread::yield_now();
+        }
     }
 }
