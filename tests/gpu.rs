@@ -8,8 +8,9 @@ mod common;
 use burn::tensor::Device;
 use common::digits;
 use futures_util::lock::Mutex;
+use kiln::device::{open_gpu, read};
 use kiln::model::{Convolution, Network, NetworkConfig};
-use kiln::training::device::{open_gpu, read, self_check};
+use kiln::training::self_check::self_check;
 use kiln::training::trainer::{Batch, Trainer, cross_entropy};
 use wasm_bindgen_test::*;
 

@@ -11,9 +11,9 @@
 use std::path::Path;
 
 use kiln::data::{Images, Split, idx};
+use kiln::device::Opened;
 use kiln::protocol::{Command, Event, RunId};
 use kiln::training::RunConfig;
-use kiln::training::device::Opened;
 use kiln::training::session::{Expected, Session};
 
 fn load(folder: &Path, name: &str) -> Images {

@@ -6,8 +6,8 @@ mod common;
 use burn::tensor::Device;
 use common::digits;
 use kiln::data::Images;
+use kiln::device::read;
 use kiln::model::{Convolution, Network, NetworkConfig, NetworkError, Padding, summarize};
-use kiln::training::device::read;
 use kiln::training::trainer::{Batch, cross_entropy};
 
 #[cfg(target_arch = "wasm32")]

@@ -3,8 +3,8 @@
 mod common;
 
 use common::{drive, empty_session, fill, losses, small_config, small_session, start};
+use kiln::device::Opened;
 use kiln::protocol::{Command, Event, Failure, RunId};
-use kiln::training::device::Opened;
 use kiln::training::{RunConfig, Score};
 #[cfg(not(target_arch = "wasm32"))]
 use proptest::prelude::*;
@@ -20,6 +20,13 @@ fn finished(events: &[Event]) -> Option<(u32, bool, Option<Score>)> {
         Event::Finished { step, stopped, test, .. } => Some((*step, *stopped, *test)),
         _ => None,
     })
+}
+
+/// The losses of a run of [`small_config`] that nobody interferes with and that has its data from the start.
+async fn undisturbed() -> Vec<f32> {
+    let mut session = small_session();
+    session.handle(start(1, &small_config()));
+    losses(&drive(&mut session).await)
 }
 
 both! {
@@ -55,9 +62,7 @@ both! {
     }
 
     async fn a_run_that_waits_for_its_shards_goes_the_same_way_as_one_that_has_them() {
-        let mut at_once = small_session();
-        at_once.handle(start(1, &small_config()));
-        let expected = losses(&drive(&mut at_once).await);
+        let expected = undisturbed().await;
 
         let mut streamed = empty_session(Opened::cpu());
         streamed.handle(start(1, &small_config()));
@@ -77,9 +82,7 @@ both! {
     }
 
     async fn a_pause_takes_effect_within_one_step_and_changes_nothing_of_the_run() {
-        let mut plain = small_session();
-        plain.handle(start(1, &small_config()));
-        let expected = losses(&drive(&mut plain).await);
+        let expected = undisturbed().await;
 
         let mut session = small_session();
         session.handle(start(1, &small_config()));
@@ -112,9 +115,7 @@ both! {
     }
 
     async fn stop_keeps_the_network_and_the_rest_of_the_run_can_still_be_done() {
-        let mut plain = small_session();
-        plain.handle(start(1, &small_config()));
-        let expected = losses(&drive(&mut plain).await);
+        let expected = undisturbed().await;
 
         let mut session = small_session();
         session.handle(start(1, &small_config()));
@@ -144,9 +145,7 @@ both! {
         }
         let events = drive(&mut session).await;
         assert!(matches!(finished(&events), Some((8, false, Some(_)))));
-        let mut plain = small_session();
-        plain.handle(start(1, &small_config()));
-        assert_eq!(losses(&events), losses(&drive(&mut plain).await));
+        assert_eq!(losses(&events), undisturbed().await);
     }
 
     async fn a_new_run_takes_the_place_of_the_old_one() {
@@ -160,9 +159,7 @@ both! {
     }
 
     async fn another_learning_rate_works_from_the_next_batch_on() {
-        let mut plain = small_session();
-        plain.handle(start(1, &small_config()));
-        let expected = losses(&drive(&mut plain).await);
+        let expected = undisturbed().await;
         let mut session = small_session();
         session.handle(start(1, &small_config()));
         let mut events = session.advance().await;

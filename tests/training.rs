@@ -5,8 +5,8 @@ mod common;
 use burn::tensor::Device;
 use common::{digits, part};
 use futures_util::lock::Mutex;
+use kiln::device::read;
 use kiln::model::{Convolution, Network, NetworkConfig};
-use kiln::training::device::read;
 use kiln::training::evaluation::evaluate;
 use kiln::training::trainer::{Batch, Trainer};
 

@@ -4,9 +4,10 @@
 fn main() {
     use std::rc::Rc;
 
-    use kiln::page::browser::{document, field, read_address, window};
+    use kiln::page::browser::{document, read_address, window};
     use kiln::page::engine::WorkerEngine;
     use kiln::page::{App, Page};
+    use kiln::web::field;
     use leptos::prelude::*;
     use wasm_bindgen::JsCast;
 

@@ -12,6 +12,7 @@ use super::block::Block;
 use super::{NetworkConfig, NetworkError, Padding, summarize};
 use crate::data::SIDE;
 use crate::data::order::{Stream, rng};
+use crate::device::{DeviceLost, read};
 
 /// A convolutional network for `[batch, 1, 28, 28]` images in 0 … 1, answering `[batch, classes]` logits.
 #[derive(Module, Debug)]
@@ -211,8 +212,8 @@ impl Network {
     ///
     /// # Errors
     /// The device was lost.
-    pub async fn to_bytes(&self) -> Result<Vec<u8>, crate::training::device::DeviceLost> {
-        let values = crate::training::device::read(self.valid().parts()).await?;
+    pub async fn to_bytes(&self) -> Result<Vec<u8>, DeviceLost> {
+        let values = read(self.valid().parts()).await?;
         Ok(values.into_iter().flatten().flat_map(f32::to_le_bytes).collect())
     }
 }

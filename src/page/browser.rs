@@ -1,47 +1,14 @@
 //! The edge to the browser: address, storage, clock, frames. Nothing else in the page reads a raw [`JsValue`].
 
 use std::cell::Cell;
-use std::fmt;
 use std::rc::Rc;
 
-use js_sys::Reflect;
 use wasm_bindgen::closure::Closure;
 use wasm_bindgen::{JsCast, JsValue};
 
 use super::settings::{self, Settings};
 use super::state::DeviceChoice;
 use crate::training::RunConfig;
-
-/// What the browser refused, in its own words.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct WebError(pub String);
-
-impl fmt::Display for WebError {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(&self.0)
-    }
-}
-
-impl From<JsValue> for WebError {
-    fn from(value: JsValue) -> Self {
-        let text = match value.dyn_ref::<js_sys::Error>() {
-            Some(error) => Some(error.message().into()),
-            None => value.as_string().or_else(|| field(&value, "message").as_string()),
-        };
-        Self(text.unwrap_or_else(|| format!("{value:?}")))
-    }
-}
-
-impl From<serde_wasm_bindgen::Error> for WebError {
-    fn from(error: serde_wasm_bindgen::Error) -> Self {
-        Self(error.to_string())
-    }
-}
-
-/// A field of an object; `undefined` of what is none.
-pub fn field(object: &JsValue, name: &str) -> JsValue {
-    Reflect::get(object, &JsValue::from_str(name)).unwrap_or(JsValue::UNDEFINED)
-}
 
 /// The window. There is always one: the page's binary runs in nothing else.
 pub fn window() -> web_sys::Window {

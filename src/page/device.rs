@@ -7,9 +7,10 @@ use js_sys::{Function, Object, Promise, Reflect};
 use wasm_bindgen::{JsCast, JsValue};
 use wasm_bindgen_futures::JsFuture;
 
-use super::browser::{WebError, field, window};
+use super::browser::window;
 use super::state::DeviceChoice;
 use crate::protocol::{DeviceKind, DeviceReason};
+use crate::web::{WebError, field};
 
 /// What burn's kernels are measured with; without it, the backend does not open.
 const NEEDED_FEATURE: &str = "timestamp-query";

@@ -14,10 +14,11 @@ use wasm_bindgen::{JsCast, JsValue};
 use wasm_bindgen_futures::spawn_local;
 use web_sys::{ErrorEvent, MessageEvent, Worker, WorkerOptions, WorkerType};
 
-use super::browser::{WebError, after, document, field, window};
+use super::browser::{after, document, window};
 use super::device;
 use super::state::DeviceChoice;
 use crate::protocol::{Command, DeviceKind, DeviceReason, Event, Failure, VERSION};
+use crate::web::{WebError, field};
 
 /// How long a worker may take until it listens.
 const READY_SECONDS: u32 = 30;

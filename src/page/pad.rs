@@ -6,11 +6,12 @@ use wasm_bindgen::{Clamped, JsCast};
 use web_sys::{CanvasRenderingContext2d, HtmlCanvasElement, ImageData, PointerEvent};
 
 use super::Page;
-use super::browser::{OncePerFrame, after, field, now, window};
+use super::browser::{OncePerFrame, after, now, window};
 use super::state::{Action, Answer};
 use super::words::Lang;
 use crate::data::drawing::{BOX, Bitmap, Crop, Point, RASTER, Stages, normalize, rasterize};
 use crate::data::{CLASSES, SIDE};
+use crate::web::field;
 
 /// The pen's width as a share of the pad's side.
 const PEN: f32 = 0.08;

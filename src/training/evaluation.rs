@@ -2,10 +2,10 @@
 
 use burn::tensor::Device;
 
-use super::device::{DeviceLost, read};
+use super::Score;
 use super::trainer::{Batch, count_correct, cross_entropy};
-use super::{Score, device};
 use crate::data::Images;
+use crate::device::{DeviceLost, read};
 use crate::model::Network;
 
 /// Images in a chunk: enough to keep the device busy, few enough that a drawing is answered in between. Every chunk
@@ -63,12 +63,7 @@ impl Evaluation {
 ///
 /// # Errors
 /// The device was lost.
-pub async fn evaluate(
-    network: Network,
-    images: &Images,
-    classes: usize,
-    device: &Device,
-) -> Result<Score, device::DeviceLost> {
+pub async fn evaluate(network: Network, images: &Images, classes: usize, device: &Device) -> Result<Score, DeviceLost> {
     let mut evaluation = Evaluation::new(network, classes);
     while evaluation.done() < images.len() {
         evaluation.advance(images, device).await?;

@@ -6,10 +6,10 @@
 
 pub mod config;
 #[cfg(feature = "cpu")]
-pub mod device;
-#[cfg(feature = "cpu")]
 pub mod evaluation;
 pub mod metrics;
+#[cfg(feature = "gpu")]
+pub mod self_check;
 #[cfg(feature = "cpu")]
 pub mod session;
 #[cfg(feature = "cpu")]

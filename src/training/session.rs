@@ -14,12 +14,12 @@ use burn::tensor::{Tensor, TensorData};
 use serde_bytes::ByteBuf;
 use web_time::Instant;
 
-use super::device::{DeviceLost, Opened, read};
 use super::evaluation::Evaluation;
 use super::trainer::{Batch, Trainer};
 use super::{RunConfig, Score, StepPoint, config};
 use crate::data::order::{Stream, epoch_order, rng};
 use crate::data::{CLASSES, Dataset, Images, PIXELS, SIDE, Split};
+use crate::device::{DeviceLost, Opened, read};
 use crate::model::{Network, summarize};
 use crate::protocol::{Checkpoint, Command, DeviceKind, Event, Failure, LayerMaps, RunId};
 

@@ -5,9 +5,9 @@ use burn::tensor::{Tensor, TensorData};
 use wasm_bindgen::prelude::*;
 
 use crate::data::{CLASSES, Images, PIXELS, SIDE};
+use crate::device::{DeviceLost, Opened, read};
 use crate::model::{Network, NetworkConfig};
 use crate::protocol::{DeviceKind, DeviceReason};
-use crate::training::device::{DeviceLost, Opened, read};
 use crate::training::trainer::{Batch, Trainer};
 
 /// The article's network in training on a data set that the caller brings.

@@ -1,7 +1,7 @@
 //! Opening the device that the page chose, or the CPU with the reason why not.
 
+use crate::device::Opened;
 use crate::protocol::{DeviceKind, DeviceReason};
-use crate::training::device::Opened;
 
 /// Opens `kind`. A GPU that refuses, or whose numbers differ from the CPU's, means the CPU.
 pub async fn open(kind: DeviceKind, reason: DeviceReason) -> (Opened, DeviceReason) {
@@ -13,7 +13,8 @@ pub async fn open(kind: DeviceKind, reason: DeviceReason) -> (Opened, DeviceReas
 
 #[cfg(feature = "gpu")]
 async fn gpu(reason: DeviceReason) -> (Opened, DeviceReason) {
-    use crate::training::device::{SELF_CHECK_TOLERANCE, open_gpu, self_check};
+    use crate::device::open_gpu;
+    use crate::training::self_check::{SELF_CHECK_TOLERANCE, self_check};
 
     let opened = match open_gpu().await {
         Ok(opened) => opened,

@@ -6,19 +6,20 @@ use std::rc::Rc;
 
 use futures_channel::mpsc::{UnboundedReceiver, UnboundedSender, unbounded};
 use futures_util::StreamExt;
-use wasm_bindgen::{JsCast, JsValue};
+use wasm_bindgen::JsCast;
 use wasm_bindgen_futures::{JsFuture, spawn_local};
 use web_sys::{
     AbortSignal, DedicatedWorkerGlobalScope, ReadableStreamDefaultReader, RequestCache, RequestInit, Response,
 };
 
+use super::Input;
 use super::port::sleep;
 use super::store::Store;
-use super::{Input, WebError};
 use crate::data::manifest::{Manifest, ShardEntry};
 use crate::data::shard::{self, ShardError};
 use crate::data::{Images, Split};
 use crate::protocol::{DataProgress, Event, Failure};
+use crate::web::{WebError, field};
 
 /// How often a file is asked for before it counts as missing; the wait grows threefold each time.
 const ATTEMPTS: u32 = 3;
@@ -97,8 +98,8 @@ impl Job {
             if entry.split == Split::Train {
                 plan.progress.train_images += entry.count;
             }
+            let split = entry.split;
             plan.next += 1;
-            let split = plan.shards[plan.next - 1].split;
             // The inbox is there as long as the worker.
             drop(self.inbox.unbounded_send(Input::Shard(split, images)));
             (self.tell)(&Event::Data(plan.progress.clone()));
@@ -116,7 +117,7 @@ impl Job {
     /// From the network, or, without one, as it was kept.
     async fn manifest(&self) -> Result<Manifest, Failure> {
         let no_data = |what: String| Failure::NoData { url: self.url.clone(), what };
-        let fetched = retry(|| fetch(&self.url, MANIFEST_LIMIT, RequestCache::NoCache, |_| {})).await;
+        let fetched = retry(async |_| fetch(&self.url, MANIFEST_LIMIT, RequestCache::NoCache, |_| {}).await).await;
         let (bytes, fresh) = match fetched {
             Ok(bytes) => (bytes, true),
             Err(error) => match self.store.get(&self.url).await {
@@ -136,11 +137,12 @@ impl Plan {
     fn new(manifest: &Manifest) -> Self {
         let mut shards = manifest.shards.clone();
         shards.sort_by_key(|entry| Split::ALL.iter().position(|&split| split == entry.split)); // stable
-        let images = |split| shards.iter().filter(|s| s.split == split).map(|s| s.count).sum();
+        // A checked manifest lists at most a few hundred thousand images.
+        let images = |split| manifest.images(split) as u32;
         let progress = DataProgress {
             name: manifest.name.clone(),
             synthetic: manifest.synthetic,
-            total_bytes: shards.iter().map(|s| s.bytes).sum(),
+            total_bytes: manifest.total_bytes(),
             total_shards: shards.len() as u32,
             total_train_images: images(Split::Train),
             validation_images: images(Split::Validation),
@@ -178,25 +180,16 @@ async fn load(
         }
     };
     let limit = usize::try_from(entry.bytes).unwrap_or(usize::MAX);
-    let mut damage = None;
-    for attempt in 0..ATTEMPTS {
-        if attempt > 0 {
-            sleep(BACK_OFF * 3i32.pow(attempt - 1)).await;
-        }
+    let (bytes, images) = retry(async |attempt| {
         // The browser's own cache may hold the damaged one: the second time it is asked past it.
         let cache = if attempt == 0 { RequestCache::Default } else { RequestCache::Reload };
-        match fetch(url, limit, cache, on_bytes).await {
-            Ok(bytes) => match shard::decode(entry, &bytes) {
-                Ok(images) => {
-                    keep(store, url, &bytes).await;
-                    return Ok((images, entry.bytes));
-                }
-                Err(error) => damage = Some(bad(entry, error)),
-            },
-            Err(error) => damage = Some(missing(entry, error.to_string())),
-        }
-    }
-    Err(damage.expect("there was at least one attempt"))
+        let bytes = fetch(url, limit, cache, on_bytes).await.map_err(|error| missing(entry, error.to_string()))?;
+        let images = shard::decode(entry, &bytes).map_err(|error| bad(entry, error))?;
+        Ok((bytes, images))
+    })
+    .await?;
+    keep(store, url, &bytes).await;
+    Ok((images, entry.bytes))
 }
 
 async fn keep(store: &Store, url: &str, bytes: &[u8]) {
@@ -219,13 +212,14 @@ fn resolve(file: &str, manifest: &str) -> Result<String, WebError> {
     Ok(web_sys::Url::new_with_base(file, manifest)?.href())
 }
 
-async fn retry<T, F: Future<Output = Result<T, WebError>>>(mut action: impl FnMut() -> F) -> Result<T, WebError> {
+/// Tries up to [`ATTEMPTS`] times, with growing waits between; the last error is the one that counts. `action` gets
+/// the number of the attempt, from 0.
+async fn retry<T, E>(action: impl AsyncFn(u32) -> Result<T, E>) -> Result<T, E> {
     let mut attempt = 0;
     loop {
-        match action().await {
-            Ok(value) => return Ok(value),
-            Err(error) if attempt + 1 == ATTEMPTS => return Err(error),
-            Err(_) => sleep(BACK_OFF * 3i32.pow(attempt)).await,
+        match action(attempt).await {
+            Err(_) if attempt + 1 < ATTEMPTS => sleep(BACK_OFF * 3i32.pow(attempt)).await,
+            ended => return ended,
         }
         attempt += 1;
     }
@@ -247,11 +241,10 @@ async fn fetch(url: &str, limit: usize, cache: RequestCache, on_bytes: impl Fn(u
     let mut bytes = Vec::new();
     loop {
         let chunk = JsFuture::from(reader.read()).await?;
-        if js_sys::Reflect::get(&chunk, &"done".into())?.is_truthy() {
+        if field(&chunk, "done").is_truthy() {
             return Ok(bytes);
         }
-        let value: JsValue = js_sys::Reflect::get(&chunk, &"value".into())?;
-        let value: js_sys::Uint8Array = value.unchecked_into();
+        let value: js_sys::Uint8Array = field(&chunk, "value").unchecked_into();
         if bytes.len() + value.length() as usize > limit {
             drop(reader.cancel());
             return Err(WebError(format!("the file is longer than the {limit} bytes that it should have")));

@@ -2,11 +2,15 @@
 
 use futures_channel::mpsc::UnboundedSender;
 use futures_channel::oneshot;
+use futures_util::future::{Either, select};
+use js_sys::{Function, Promise};
 use wasm_bindgen::prelude::*;
+use wasm_bindgen_futures::JsFuture;
 use web_sys::{DedicatedWorkerGlobalScope, MessageChannel, MessageEvent};
 
-use super::{Input, WebError};
+use super::Input;
 use crate::protocol::{Command, Event};
+use crate::web::{WebError, field};
 
 fn scope() -> DedicatedWorkerGlobalScope {
     js_sys::global().unchecked_into()
@@ -56,16 +60,20 @@ pub fn report_panics() {
 pub async fn hold_life_lock() -> Result<(), WebError> {
     let name = format!("kiln-engine-{}", scope().name());
     // web-sys has Web Locks behind a flag only.
-    let locks = js_sys::Reflect::get(&scope().navigator(), &"locks".into())?;
-    let request: js_sys::Function =
-        js_sys::Reflect::get(&locks, &"request".into())?.dyn_into().map_err(|_| WebError("no Web Locks".into()))?;
+    let locks = field(&scope().navigator(), "locks");
+    let request: Function = field(&locks, "request").dyn_into().map_err(|_| WebError("no Web Locks".into()))?;
     let (held, granted) = oneshot::channel();
     let callback = Closure::once_into_js(move |_lock: JsValue| {
         let _ = held.send(()); // the receiver waits below
-        js_sys::Promise::new(&mut |_, _| {}) // never settles: the lock is held for life
+        Promise::new(&mut |_, _| {}) // never settles: the lock is held for life
     });
-    request.call2(&locks, &name.into(), &callback)?;
-    granted.await.map_err(|_| WebError("the lock was not granted".into()))
+    let asked: Promise = request.call2(&locks, &name.into(), &callback)?.unchecked_into();
+    // What is asked for settles only if it is refused.
+    match select(granted, JsFuture::from(asked)).await {
+        Either::Left((Ok(()), _)) => Ok(()),
+        Either::Right((Err(refused), _)) => Err(refused.into()),
+        _ => Err(WebError("the lock was not granted".into())),
+    }
 }
 
 /// Gives the browser one turn of its event loop. A message to oneself is the shortest one; `setTimeout(0)` is
@@ -74,21 +82,21 @@ pub async fn turn() {
     thread_local! {
         static CHANNEL: MessageChannel = MessageChannel::new().expect("every worker can make a channel");
     }
-    let promise = js_sys::Promise::new(&mut |resolve, _| {
+    let promise = Promise::new(&mut |resolve, _| {
         CHANNEL.with(|channel| {
             channel.port1().set_onmessage(Some(&resolve));
             channel.port2().post_message(&JsValue::NULL).expect("null can be posted");
         });
     });
-    drop(wasm_bindgen_futures::JsFuture::from(promise).await);
+    drop(JsFuture::from(promise).await);
 }
 
 /// Waits.
 pub async fn sleep(milliseconds: i32) {
-    let promise = js_sys::Promise::new(&mut |resolve, _| {
+    let promise = Promise::new(&mut |resolve, _| {
         scope()
             .set_timeout_with_callback_and_timeout_and_arguments_0(&resolve, milliseconds)
             .expect("a worker has timers");
     });
-    drop(wasm_bindgen_futures::JsFuture::from(promise).await);
+    drop(JsFuture::from(promise).await);
 }

@@ -1,11 +1,11 @@
 //! Shards kept in the browser's Cache Storage. A cache that is missing, full or forbidden costs a download, nothing
 //! else; what comes out of it is checked like what comes from the network.
 
-use wasm_bindgen::{JsCast, JsValue};
+use wasm_bindgen::JsCast;
 use wasm_bindgen_futures::JsFuture;
 use web_sys::{Cache, CacheStorage, Response};
 
-use super::WebError;
+use crate::web::{WebError, field};
 
 /// The cache's name; raised when the shards' format changes.
 const NAME: &str = "kiln-data-1";
@@ -20,8 +20,8 @@ impl Store {
     }
 
     async fn try_open() -> Result<Cache, WebError> {
-        let caches = js_sys::Reflect::get(&js_sys::global(), &"caches".into())?;
-        let caches: CacheStorage = caches.dyn_into().map_err(|_| WebError("no Cache Storage".into()))?;
+        let caches: CacheStorage =
+            field(&js_sys::global(), "caches").dyn_into().map_err(|_| WebError("no Cache Storage".into()))?;
         Ok(JsFuture::from(caches.open(NAME)).await?.unchecked_into())
     }
 
@@ -58,7 +58,7 @@ impl Store {
         let Some(cache) = &self.0 else { return };
         let Ok(keys) = JsFuture::from(cache.keys()).await else { return };
         for key in js_sys::Array::from(&keys).iter() {
-            let url = js_sys::Reflect::get(&key, &"url".into()).ok().and_then(|url: JsValue| url.as_string());
+            let url = field(&key, "url").as_string();
             if let Some(url) = url.filter(|url| !keep.contains(url)) {
                 self.remove(&url).await;
             }

@@ -3,9 +3,9 @@
 
 use kiln::data::order::{Stream, rng};
 use kiln::data::{CLASSES, Images, SIDE, Split};
+use kiln::device::Opened;
 use kiln::protocol::{Command, Event, RunId};
 use kiln::training::RunConfig;
-use kiln::training::device::Opened;
 use kiln::training::session::{Expected, Session};
 use rand::RngExt;
 
