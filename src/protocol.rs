@@ -8,10 +8,11 @@ use serde::{Deserialize, Serialize};
 use serde_bytes::ByteBuf;
 
 use crate::data::{CLASSES, Split};
-use crate::training::{RunConfig, Score, StepPoint};
+use crate::training::finetune::Basis;
+use crate::training::{Checkpoint, RunConfig, Score, StepPoint};
 
 /// Raised with every change of the types in this module. A worker answers [`Event::Ready`] with its own.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
 
 /// Names one run within a page's life. The page counts them up from 1.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -77,8 +78,10 @@ pub enum Command {
         config: RunConfig,
         /// Do one batch, then pause.
         one_batch: bool,
-        /// Go on from here instead of from new weights.
-        from: Option<Checkpoint>,
+        /// Go on from here instead of from the beginning.
+        from: Option<Box<Checkpoint>>,
+        /// What a fine-tuning run starts from; set if `config.finetune` is.
+        basis: Option<Box<Basis>>,
     },
     /// Pause after the batch under way.
     Pause {
@@ -146,17 +149,6 @@ pub struct DataProgress {
     pub validation_images: u32,
     /// All test images.
     pub test_images: u32,
-}
-
-/// A network at the end of an epoch, enough to go on from there.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Checkpoint {
-    /// Epochs done.
-    pub epoch: u32,
-    /// The validation that it got.
-    pub score: Score,
-    /// All parameters and batch norm statistics, little-endian f32, in the network's order.
-    pub weights: ByteBuf,
 }
 
 /// The outputs of one layer for a drawing, each map scaled to bytes by the layer's largest value.
@@ -230,12 +222,12 @@ pub enum Event {
         /// Whether it is the best so far, and so the one that is kept.
         best: bool,
     },
-    /// The network as it stood at an epoch's end, for the page to keep.
+    /// The run as it stood at an epoch's end, to go on from there.
     Checkpoint {
         /// The run.
         run: RunId,
-        /// The network.
-        checkpoint: Checkpoint,
+        /// The run.
+        checkpoint: Box<Checkpoint>,
     },
     /// The run is paused.
     Paused {

@@ -40,7 +40,7 @@ fn the_default_run_reaches_the_promised_accuracy_on_mnist() {
     session.push(Split::Validation, validation);
     session.push(Split::Test, load(Path::new(&folder), "t10k"));
     let config = RunConfig { epochs, ..RunConfig::default() };
-    session.handle(Command::Start { run: RunId(1), config, one_batch: false, from: None });
+    session.handle(Command::Start { run: RunId(1), config, one_batch: false, from: None, basis: None });
     let (mut test, mut speed) = (None, 0.0);
     while session.has_work() {
         for event in pollster::block_on(session.advance()) {

@@ -13,10 +13,8 @@ use kiln::page::settings::{Note, Settings, read, write};
 use kiln::page::state::{Action, DeviceChoice, PageState};
 use kiln::page::words::{count, percent};
 use kiln::page::{App, Page};
-use kiln::protocol::{
-    Checkpoint, Command, DataProgress, DeviceKind, DeviceReason, Event, Failure, LayerMaps, RunId, VERSION,
-};
-use kiln::training::{RunConfig, Score, StepPoint};
+use kiln::protocol::{Command, DataProgress, DeviceKind, DeviceReason, Event, Failure, LayerMaps, RunId, VERSION};
+use kiln::training::{Checkpoint, RunConfig, Score, StepPoint};
 use leptos::mount::{UnmountHandle, mount_to};
 use leptos::prelude::*;
 use serde_bytes::ByteBuf;
@@ -198,8 +196,18 @@ fn score(correct: u32) -> Score {
     Score { loss: 0.1, correct, total: 5000 }
 }
 
-fn checkpoint(epoch: u32) -> Checkpoint {
-    Checkpoint { epoch, score: score(4900), weights: ByteBuf::from(vec![1, 2, 3]) }
+fn checkpoint(epoch: u32) -> Box<Checkpoint> {
+    Box::new(Checkpoint {
+        config: RunConfig::default(),
+        learning_rate: 1e-3,
+        step: epoch * 429,
+        epoch,
+        score: Some(score(4900)),
+        weights: ByteBuf::from(vec![1, 2, 3]),
+        optimizer: ByteBuf::new(),
+        best: None,
+        without_gain: 0,
+    })
 }
 
 fn epoch_done(run: u32, epoch: u32) -> [Event; 3] {
@@ -242,7 +250,8 @@ async fn a_run_from_the_click_to_the_test() {
     let train = page.get("train");
     train.unchecked_ref::<HtmlElement>().focus().unwrap();
     page.click("train").await;
-    let started = Command::Start { run: RunId(1), config: RunConfig::default(), one_batch: false, from: None };
+    let started =
+        Command::Start { run: RunId(1), config: RunConfig::default(), one_batch: false, from: None, basis: None };
     assert_eq!(page.commands_but_predict(), [started]);
     assert_eq!(page.state(), ("training".into(), "compiling".into()));
     page.tell([Event::Started { run: RunId(1) }, steps(1, 1..=7)]).await;
@@ -321,7 +330,7 @@ async fn a_dead_worker_is_replaced_and_the_run_goes_on_from_its_checkpoint() {
     assert_eq!(page.state().0, "loading");
     page.tell(ready_events()).await;
     let from = Some(checkpoint(1));
-    let going_on = Command::Start { run: RunId(2), config: RunConfig::default(), one_batch: false, from };
+    let going_on = Command::Start { run: RunId(2), config: RunConfig::default(), one_batch: false, from, basis: None };
     assert_eq!(page.commands_but_predict(), [going_on]);
     assert_eq!(page.points(), ["5", "5"], "what came after the checkpoint is run again");
     page.tell([steps(2, 430..=431)]).await;
@@ -367,7 +376,7 @@ async fn a_loss_that_ran_away_goes_back_with_a_tenth_of_the_rate() {
     page.commands();
     page.click("train").await;
     let config = RunConfig { learning_rate: 1e-3 / 10.0, ..RunConfig::default() };
-    let back = Command::Start { run: RunId(2), config, one_batch: false, from: Some(checkpoint(1)) };
+    let back = Command::Start { run: RunId(2), config, one_batch: false, from: Some(checkpoint(1)), basis: None };
     assert_eq!(page.commands_but_predict(), [back]);
 }
 
@@ -576,8 +585,8 @@ fn commands_and_events_come_through_as_they_were() {
             manifest: "data/manifest.json".into(),
         },
         Command::FetchAgain,
-        Command::Start { run, config: RunConfig::default(), one_batch: true, from: Some(checkpoint(2)) },
-        Command::Start { run, config: RunConfig::default(), one_batch: false, from: None },
+        Command::Start { run, config: RunConfig::default(), one_batch: true, from: Some(checkpoint(2)), basis: None },
+        Command::Start { run, config: RunConfig::default(), one_batch: false, from: None, basis: None },
         Command::Pause { run },
         Command::Resume { run },
         Command::Step { run },

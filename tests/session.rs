@@ -5,7 +5,7 @@ mod common;
 use common::{drive, empty_session, fill, losses, small_config, small_session, start};
 use kiln::device::Opened;
 use kiln::protocol::{Command, Event, Failure, RunId};
-use kiln::training::{RunConfig, Score};
+use kiln::training::{Checkpoint, RunConfig, Score};
 #[cfg(not(target_arch = "wasm32"))]
 use proptest::prelude::*;
 use serde_bytes::ByteBuf;
@@ -105,7 +105,7 @@ both! {
 
     async fn single_steps_go_one_batch_at_a_time() {
         let mut session = small_session();
-        session.handle(Command::Start { run: RUN, config: small_config(), one_batch: true, from: None });
+        session.handle(Command::Start { run: RUN, config: small_config(), one_batch: true, from: None, basis: None });
         for step in 1..=3 {
             let events = drive(&mut session).await;
             assert_eq!(losses(&events).len(), 1);
@@ -184,7 +184,7 @@ both! {
             .unwrap();
         let mut other = small_session();
         let from = Some(checkpoint);
-        other.handle(Command::Start { run: RunId(5), config: small_config(), one_batch: false, from });
+        other.handle(Command::Start { run: RunId(5), config: small_config(), one_batch: false, from, basis: None });
         let resumed = drive(&mut other).await;
         // The same network on the same batch: its first loss is the one that the first run had there.
         assert_eq!(losses(&resumed)[0], losses(&events)[4]);
@@ -196,9 +196,18 @@ both! {
         session.handle(start(1, &RunConfig { learning_rate: 1.0, epochs: 100, ..small_config() }));
         let mut weights = vec![0u8; 4 * 130_250];
         weights[..4].copy_from_slice(&f32::NAN.to_le_bytes());
-        let score = Score { loss: 1.0, correct: 1, total: 20 };
-        let from = Some(kiln::protocol::Checkpoint { epoch: 0, score, weights: ByteBuf::from(weights) });
-        session.handle(Command::Start { run: RunId(2), config: small_config(), one_batch: false, from });
+        let from = Some(Box::new(Checkpoint {
+            config: small_config(),
+            learning_rate: 1e-3,
+            step: 0,
+            epoch: 0,
+            score: None,
+            weights: ByteBuf::from(weights),
+            optimizer: ByteBuf::new(),
+            best: None,
+            without_gain: 0,
+        }));
+        session.handle(Command::Start { run: RunId(2), config: small_config(), one_batch: false, from, basis: None });
         let events = drive(&mut session).await;
         let failure = Failure::NotFinite { step: 1 };
         assert_eq!(events.last(), Some(&Event::Failed { run: Some(RunId(2)), failure }));
@@ -322,7 +331,7 @@ async fn holds_in_any_order(actions: Vec<Action>) {
         let events = match action {
             Action::Start(run) => session.handle(start(run, &config)),
             Action::OneBatch(run) => {
-                session.handle(Command::Start { run: RunId(run), config, one_batch: true, from: None })
+                session.handle(Command::Start { run: RunId(run), config, one_batch: true, from: None, basis: None })
             }
             Action::Pause(run) => session.handle(Command::Pause { run: RunId(run) }),
             Action::Resume(run) => session.handle(Command::Resume { run: RunId(run) }),

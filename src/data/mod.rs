@@ -5,6 +5,7 @@
 //! make which batch. A [`drawing`] takes the way of MNIST's own digits to the same 28×28.
 //! Without MNIST, [`synthetic`] digits are drawn.
 
+pub mod augment;
 pub mod drawing;
 #[cfg(feature = "data")]
 pub mod gzip;

@@ -6,9 +6,11 @@ pub mod block;
 pub mod config;
 #[cfg(feature = "cpu")]
 pub mod network;
+pub mod saved;
 pub mod summary;
 
 pub use config::{Convolution, NetworkConfig, Padding};
 #[cfg(feature = "cpu")]
 pub use network::{Network, WeightsError};
+pub use saved::SavedModel;
 pub use summary::{Layer, NetworkError, Summary, summarize};

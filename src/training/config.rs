@@ -4,10 +4,41 @@ use std::ops::RangeInclusive;
 
 use serde::{Deserialize, Serialize};
 
+use super::finetune::FineTune;
+use crate::data::augment::Augmentation;
 use crate::model::NetworkConfig;
+
+/// The rule that turns gradients into changes of the weights.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Optimizer {
+    /// Kingma & Ba 2015, β 0.9 and 0.999, ε 1e-7 (Keras').
+    #[default]
+    Adam,
+    /// Adam with decoupled weight decay (Loshchilov & Hutter 2019).
+    AdamW,
+    /// Stochastic gradient descent with [`RunConfig::momentum`].
+    Sgd,
+    /// Tieleman & Hinton 2012, α 0.99.
+    RmsProp,
+}
+
+/// How the learning rate changes over a run, after the warm-up.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Schedule {
+    /// It does not.
+    #[default]
+    Constant,
+    /// Multiplied by [`RunConfig::decay_factor`] every [`RunConfig::decay_every`] epochs.
+    Step,
+    /// Falls along half a cosine to nothing at the run's end (Loshchilov & Hutter 2017).
+    Cosine,
+}
 
 /// Everything that decides a run. The same configuration on the same data and device gives the same losses.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct RunConfig {
     /// The network to train.
     pub network: NetworkConfig,
@@ -15,12 +46,36 @@ pub struct RunConfig {
     pub epochs: u32,
     /// Images looked at before each change of the weights.
     pub batch_size: u32,
-    /// Adam's step size.
+    /// The optimizer's step size, before the schedule.
     pub learning_rate: f64,
     /// How many of the training images are used, from the first on.
     pub train_size: u32,
-    /// Decides first weights, order of batches and dropout.
+    /// Decides first weights, order of batches, dropout and augmentation.
     pub seed: u32,
+    /// What turns gradients into changes.
+    pub optimizer: Optimizer,
+    /// Share of the last change that the next one keeps; of [`Optimizer::Sgd`] alone.
+    pub momentum: f64,
+    /// How the learning rate changes.
+    pub schedule: Schedule,
+    /// Epochs between two decays of [`Schedule::Step`].
+    pub decay_every: u32,
+    /// What the learning rate is multiplied by at each of them.
+    pub decay_factor: f64,
+    /// Epochs over which the learning rate rises evenly from nothing; 0 is off.
+    pub warm_up: f64,
+    /// Pulls weights towards zero: added to the gradients as λw, or decoupled with [`Optimizer::AdamW`]; 0 is off.
+    pub weight_decay: f64,
+    /// The largest norm that all gradients together may have; larger ones are scaled down. 0 is off.
+    pub clip_norm: f64,
+    /// Share of each target that is spread over all classes (Szegedy et al. 2016); 0 is off.
+    pub label_smoothing: f64,
+    /// Validations in a row without a gain after which the run ends; 0 is off.
+    pub patience: u32,
+    /// Random changes of the training images.
+    pub augmentation: Augmentation,
+    /// Set: the run starts from a trained network.
+    pub finetune: Option<FineTune>,
 }
 
 /// Images in the training split of MNIST, as Kiln divides it.
@@ -36,6 +91,22 @@ pub const LEARNING_RATE: RangeInclusive<f64> = 1e-6..=1.0;
 pub const TRAIN_SIZE: RangeInclusive<u32> = 1..=TRAIN_IMAGES;
 /// Bounds of [`NetworkConfig::dropout`].
 pub const DROPOUT: RangeInclusive<f64> = 0.0..=0.9;
+/// Bounds of [`RunConfig::momentum`].
+pub const MOMENTUM: RangeInclusive<f64> = 0.0..=0.999;
+/// Bounds of [`RunConfig::decay_every`].
+pub const DECAY_EVERY: RangeInclusive<u32> = 1..=100;
+/// Bounds of [`RunConfig::decay_factor`].
+pub const DECAY_FACTOR: RangeInclusive<f64> = 0.01..=1.0;
+/// Bounds of [`RunConfig::warm_up`].
+pub const WARM_UP: RangeInclusive<f64> = 0.0..=10.0;
+/// Bounds of [`RunConfig::weight_decay`].
+pub const WEIGHT_DECAY: RangeInclusive<f64> = 0.0..=1.0;
+/// Bounds of [`RunConfig::clip_norm`].
+pub const CLIP_NORM: RangeInclusive<f64> = 0.0..=1000.0;
+/// Bounds of [`RunConfig::label_smoothing`].
+pub const LABEL_SMOOTHING: RangeInclusive<f64> = 0.0..=0.5;
+/// Bounds of [`RunConfig::patience`].
+pub const PATIENCE: RangeInclusive<u32> = 0..=100;
 
 impl Default for RunConfig {
     fn default() -> Self {
@@ -46,6 +117,18 @@ impl Default for RunConfig {
             learning_rate: 1e-3,
             train_size: TRAIN_IMAGES,
             seed: 42,
+            optimizer: Optimizer::Adam,
+            momentum: 0.9,
+            schedule: Schedule::Constant,
+            decay_every: 3,
+            decay_factor: 0.5,
+            warm_up: 0.0,
+            weight_decay: 0.0,
+            clip_norm: 0.0,
+            label_smoothing: 0.0,
+            patience: 0,
+            augmentation: Augmentation::default(),
+            finetune: None,
         }
     }
 }

@@ -4,16 +4,21 @@
 //! A worker drives a [`session::Session`]; a test or a native program can drive it just as well, or use the
 //! [`trainer::Trainer`] alone.
 
+pub mod checkpoint;
 pub mod config;
 #[cfg(feature = "cpu")]
 pub mod evaluation;
+pub mod exam;
+pub mod finetune;
 pub mod metrics;
 #[cfg(feature = "gpu")]
 pub mod self_check;
 #[cfg(feature = "cpu")]
 pub mod session;
+pub mod sweep;
 #[cfg(feature = "cpu")]
 pub mod trainer;
 
+pub use checkpoint::{BestNetwork, Checkpoint};
 pub use config::RunConfig;
 pub use metrics::{Score, StepPoint};

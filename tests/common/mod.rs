@@ -64,7 +64,7 @@ pub fn part(images: &Images, range: std::ops::Range<usize>) -> Images {
 
 /// `Start` of a whole run.
 pub fn start(run: u32, config: &RunConfig) -> Command {
-    Command::Start { run: RunId(run), config: config.clone(), one_batch: false, from: None }
+    Command::Start { run: RunId(run), config: config.clone(), one_batch: false, from: None, basis: None }
 }
 
 /// One body, run natively and in a browser's worker.

@@ -7,27 +7,20 @@
 //!            each of them: running ─ Pause ─► paused ─ Resume or Step ─► running;  Stop ─► ended
 //! ```
 
-use std::time::Duration;
+mod run;
 
-use burn::module::Module;
 use burn::tensor::{Tensor, TensorData};
 use serde_bytes::ByteBuf;
-use web_time::Instant;
 
+use self::run::{Activity, Best, Meter, Pace, Run};
 use super::evaluation::Evaluation;
-use super::trainer::{Batch, Trainer};
-use super::{RunConfig, Score, StepPoint, config};
-use crate::data::order::{Stream, epoch_order, rng};
+use super::trainer::Trainer;
+use super::{BestNetwork, Checkpoint, RunConfig, config};
+use crate::data::order::{Stream, rng};
 use crate::data::{CLASSES, Dataset, Images, PIXELS, SIDE, Split};
 use crate::device::{DeviceLost, Opened, read};
 use crate::model::{Network, summarize};
-use crate::protocol::{Checkpoint, Command, DeviceKind, Event, Failure, LayerMaps, RunId};
-
-/// How often the losses of a run are read from the device, at most. Reading waits for the device, which keeps the
-/// queue short, and costs a round trip, so it is not done after every step where steps are fast.
-const READ_EVERY: Duration = Duration::from_millis(100);
-/// Steps queued without a read, at most.
-const MAX_UNREAD: usize = 32;
+use crate::protocol::{Command, DeviceKind, Event, Failure, LayerMaps, RunId};
 
 /// What the manifest promises: how many images of each split there will be.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -40,87 +33,6 @@ pub struct Expected {
     pub test: usize,
     /// Training images in a shard.
     pub block: usize,
-}
-
-/// What a run is busy with.
-#[derive(Debug)]
-enum Activity {
-    Train,
-    Validate(Evaluation),
-    Test(Evaluation),
-    /// No longer busy.
-    Ended,
-}
-
-/// Whether it goes on by itself.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Pace {
-    Running,
-    /// Does one step, then pauses.
-    OneBatch,
-    /// Was asked to pause, or to stop: unread losses are read first.
-    Pausing,
-    Paused,
-    Stopping,
-}
-
-struct Run {
-    id: RunId,
-    config: RunConfig,
-    learning_rate: f64,
-    trainer: Trainer,
-    /// Steps done.
-    step: u32,
-    /// The order of the epoch that `step` lies in.
-    order: (u32, Vec<u32>),
-    activity: Activity,
-    pace: Pace,
-    /// Whether it was said that the run waits for data.
-    waiting: bool,
-    /// Metrics of the last steps, still on the device.
-    unread: Vec<Tensor<1>>,
-    meter: Meter,
-    /// Epochs validated.
-    validated: u32,
-    tested: bool,
-    best: Option<Best>,
-    /// Set when the run ended with its last step: the network that is used from then on.
-    chosen: Option<Network>,
-}
-
-struct Best {
-    epoch: u32,
-    score: Score,
-    network: Network,
-}
-
-/// Training speed over the steps since the last read.
-struct Meter {
-    since: Instant,
-    images_per_second: f32,
-}
-
-impl Meter {
-    fn new() -> Self {
-        Self { since: Instant::now(), images_per_second: 0.0 }
-    }
-
-    /// A pause is not training time.
-    fn restart(&mut self) {
-        self.since = Instant::now();
-    }
-
-    fn read(&mut self, images: usize) -> f32 {
-        let seconds = self.since.elapsed().as_secs_f32();
-        self.since = Instant::now();
-        if seconds > 0.0 {
-            let now = images as f32 / seconds;
-            // A moving average over about a second.
-            let weight = if self.images_per_second == 0.0 { 1.0 } else { seconds.min(1.0) };
-            self.images_per_second += weight * (now - self.images_per_second);
-        }
-        self.images_per_second
-    }
 }
 
 /// One device, one data set, at most one run.
@@ -173,7 +85,9 @@ impl Session {
     /// run, changes nothing.
     pub fn handle(&mut self, command: Command) -> Vec<Event> {
         match command {
-            Command::Start { run, config, one_batch, from } => return self.start(run, config, one_batch, from),
+            Command::Start { run, config, one_batch, from, basis: _ } => {
+                return self.start(run, config, one_batch, from.map(|from| *from));
+            }
             Command::Predict { id, pixels } if pixels.len() == PIXELS => self.drawing = Some((id, pixels.into_vec())),
             Command::Pause { run } => {
                 if let Some(run) = self.run_mut(run) {
@@ -239,16 +153,17 @@ impl Session {
                 Ok(network) => (network, 0, None),
                 Err(error) => return refuse(error.to_string()),
             },
-            Some(Checkpoint { epoch, score, weights }) => {
-                if epoch > config.epochs {
-                    return refuse(format!("epoch {epoch} of {}", config.epochs));
+            Some(Checkpoint { step, epoch, weights, best, .. }) => {
+                if step > config.steps() || epoch > step / per_epoch {
+                    return refuse(format!("step {step} of {}, epoch {epoch}", config.steps()));
                 }
-                match Network::from_bytes(&config.network, &weights, &training) {
-                    Ok(network) => {
-                        let best = Best { epoch, score, network: network.clone().valid() };
-                        (network, epoch * per_epoch, Some(best))
-                    }
-                    Err(error) => return refuse(error.to_string()),
+                let restore = |weights: &[u8], device| Network::from_bytes(&config.network, weights, device);
+                let best = best.map(|BestNetwork { epoch, score, weights }| {
+                    restore(&weights, device).map(|network| Best { epoch, score, network })
+                });
+                match (restore(&weights, &training), best.transpose()) {
+                    (Ok(network), Ok(best)) => (network, step, best),
+                    (Err(error), _) | (_, Err(error)) => return refuse(error.to_string()),
                 }
             }
         };
@@ -395,158 +310,6 @@ impl Session {
             .collect();
         events.push(Event::Prediction { id, probabilities: softmax(&logits), inside });
         Ok(())
-    }
-}
-
-impl Run {
-    /// The network that answers drawings: the best one once the run has had its last step, else the present one.
-    fn network(&self) -> Network {
-        self.chosen.clone().unwrap_or_else(|| self.trainer.network())
-    }
-
-    fn pause(&mut self) {
-        if matches!(self.pace, Pace::Running | Pace::OneBatch) && !matches!(self.activity, Activity::Ended) {
-            self.pace = Pace::Pausing;
-        }
-    }
-
-    /// Whether steps or validations are left.
-    fn unfinished(&self) -> bool {
-        self.step < self.config.steps() || self.validated < self.config.epochs
-    }
-
-    /// Goes on from a pause, or from a stop with whatever was left to do.
-    fn go(&mut self, pace: Pace) -> Vec<Event> {
-        if matches!(self.activity, Activity::Ended) {
-            let epoch = self.step / self.config.batches_per_epoch();
-            if self.validated < epoch {
-                self.validate();
-            } else if self.unfinished() {
-                self.activity = Activity::Train;
-            } else if !self.tested {
-                self.test();
-            } else {
-                return Vec::new();
-            }
-        } else if self.pace != Pace::Paused {
-            return Vec::new();
-        }
-        self.pace = pace;
-        self.waiting = false;
-        self.meter.restart();
-        vec![Event::Resumed { run: self.id }]
-    }
-
-    /// Training images that the next batch can't do without.
-    fn needed(&self, block: usize) -> usize {
-        let (per_epoch, size) = (self.config.batches_per_epoch(), self.config.train_size as usize);
-        if self.step >= per_epoch || block == 0 {
-            return size;
-        }
-        // The first epoch visits one shard after the other (data::order).
-        let end = (self.step as usize + 1) * self.config.batch_len();
-        (end.div_ceil(block) * block).min(size)
-    }
-
-    /// One training step, and the read of what has gathered when it is time.
-    async fn train(&mut self, images: &Images, block: usize, events: &mut Vec<Event>) -> Result<(), DeviceLost> {
-        let (per_epoch, len) = (self.config.batches_per_epoch(), self.config.batch_len());
-        let epoch = self.step / per_epoch;
-        if self.order.0 != epoch {
-            let size = self.config.train_size as usize;
-            self.order = (epoch, epoch_order(self.config.seed, epoch, size, block));
-        }
-        let start = (self.step % per_epoch) as usize * len;
-        let indices = &self.order.1[start..start + len];
-        let batch = Batch::gather(images, indices, len, self.config.network.classes, self.trainer.device());
-        self.unread.push(self.trainer.step(batch, self.learning_rate));
-        self.step += 1;
-        let one_batch = self.pace == Pace::OneBatch;
-        let epoch_ends = self.step.is_multiple_of(per_epoch);
-        let due = self.meter.since.elapsed() >= READ_EVERY || self.unread.len() >= MAX_UNREAD;
-        if (due || one_batch || epoch_ends) && !self.flush(events).await? {
-            return Ok(());
-        }
-        if epoch_ends {
-            self.validate();
-        }
-        if one_batch {
-            self.pace = Pace::Paused;
-            events.push(Event::Paused { run: self.id, step: self.step });
-        }
-        Ok(())
-    }
-
-    /// Reads what has gathered and tells it. `false`: a loss is no longer a number, and the run has ended.
-    async fn flush(&mut self, events: &mut Vec<Event>) -> Result<bool, DeviceLost> {
-        if self.unread.is_empty() {
-            return Ok(true);
-        }
-        let unread = std::mem::take(&mut self.unread);
-        let count = unread.len();
-        let first = self.step - count as u32;
-        let values = read(vec![Tensor::cat(unread, 0)]).await?.remove(0);
-        let points: Vec<StepPoint> = values
-            .chunks_exact(2)
-            .zip(first + 1..)
-            .map(|(metrics, step)| StepPoint { step, loss: metrics[0], accuracy: metrics[1] })
-            .collect();
-        let images_per_second = self.meter.read(count * self.config.batch_len());
-        let bad = points.iter().position(|point| !point.loss.is_finite());
-        let good = points[..bad.unwrap_or(points.len())].to_vec();
-        if !good.is_empty() {
-            events.push(Event::Steps { run: self.id, points: good, images_per_second });
-        }
-        let Some(bad) = bad else { return Ok(true) };
-        let step = points[bad].step;
-        // Nothing can go on from here.
-        (self.step, self.validated, self.tested) = (self.config.steps(), self.config.epochs, true);
-        self.activity = Activity::Ended;
-        self.chosen = self.best.as_ref().map(|best| best.network.clone());
-        events.push(Event::Failed { run: Some(self.id), failure: Failure::NotFinite { step } });
-        Ok(false)
-    }
-
-    /// An epoch's validation is complete.
-    async fn validated(&mut self, events: &mut Vec<Event>) -> Result<(), DeviceLost> {
-        let Activity::Validate(evaluation) = &self.activity else { return Ok(()) };
-        let (score, epoch) = (evaluation.score(), self.step / self.config.batches_per_epoch());
-        let network = self.trainer.network();
-        let weights = ByteBuf::from(network.to_bytes().await?);
-        // The earlier one wins a tie: it has seen less.
-        let best = self.best.as_ref().is_none_or(|best| score.correct > best.score.correct);
-        self.validated = epoch;
-        if best {
-            self.best = Some(Best { epoch, score, network });
-        }
-        events.push(Event::Validated { run: self.id, epoch, score, best });
-        events.push(Event::Checkpoint { run: self.id, checkpoint: Checkpoint { epoch, score, weights } });
-        self.meter.restart();
-        if self.unfinished() {
-            self.activity = Activity::Train;
-        } else {
-            self.test();
-        }
-        Ok(())
-    }
-
-    fn validate(&mut self) {
-        self.activity = Activity::Validate(Evaluation::new(self.trainer.network(), self.config.network.classes));
-    }
-
-    /// After the last step: the network with the best validation takes the test.
-    fn test(&mut self) {
-        self.chosen = self.best.as_ref().map(|best| best.network.clone());
-        self.activity = Activity::Test(Evaluation::new(self.network(), self.config.network.classes));
-    }
-
-    fn end(&mut self, stopped: bool, test: Option<Score>, events: &mut Vec<Event>) {
-        self.activity = Activity::Ended;
-        self.pace = Pace::Paused;
-        self.waiting = false;
-        self.tested = test.is_some();
-        let best_epoch = self.chosen.as_ref().and(self.best.as_ref()).map(|best| best.epoch);
-        events.push(Event::Finished { run: self.id, step: self.step, stopped, best_epoch, test });
     }
 }
 

@@ -4,10 +4,8 @@
 use serde_bytes::ByteBuf;
 
 use crate::data::{CLASSES, PIXELS};
-use crate::protocol::{
-    Checkpoint, Command, DataProgress, DeviceKind, DeviceReason, Event, Failure, LayerMaps, RunId, VERSION,
-};
-use crate::training::{RunConfig, Score, StepPoint};
+use crate::protocol::{Command, DataProgress, DeviceKind, DeviceReason, Event, Failure, LayerMaps, RunId, VERSION};
+use crate::training::{Checkpoint, RunConfig, Score, StepPoint};
 
 /// Milliseconds between two readings of the same drawing while the network learns.
 const READ_AGAIN_MS: f64 = 500.0;
@@ -105,7 +103,7 @@ pub struct Run {
     /// The epoch with the best score.
     pub best: Option<u32>,
     /// The latest checkpoint.
-    pub checkpoint: Option<Checkpoint>,
+    pub checkpoint: Option<Box<Checkpoint>>,
     /// Steps done.
     pub step: u32,
     /// Training speed; 0 before it was measured.
@@ -546,7 +544,7 @@ impl PageState {
         self.run = Some(Run { generation, ..Run::new(config.clone()) });
         self.phase = Phase::Training(Activity::Starting);
         let run = self.next_run();
-        vec![Request::Send(Command::Start { run, config, one_batch, from: None })]
+        vec![Request::Send(Command::Start { run, config, one_batch, from: None, basis: None })]
     }
 
     /// Goes on with the run on show, from its checkpoint if it has one.
@@ -556,7 +554,7 @@ impl PageState {
         run.rewind(run.checkpoint.as_ref().map_or(0, |checkpoint| checkpoint.epoch));
         let (config, from) = (run.config.clone(), run.checkpoint.clone());
         self.phase = Phase::Training(Activity::Starting);
-        vec![Request::Send(Command::Start { run: id, config, one_batch: false, from })]
+        vec![Request::Send(Command::Start { run: id, config, one_batch: false, from, basis: None })]
     }
 
     /// After a restart: goes on as soon as device and data are there.

@@ -1,0 +1,40 @@
+//! A run as it stands, enough to go on as if it had never stopped. Plain data: it travels to the page and into storage.
+
+use serde::{Deserialize, Serialize};
+use serde_bytes::ByteBuf;
+
+use super::{RunConfig, Score};
+
+/// A run between two steps.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Checkpoint {
+    /// What decides the run.
+    pub config: RunConfig,
+    /// The base learning rate now; it may have been changed since the start.
+    pub learning_rate: f64,
+    /// Steps done. `step % batches_per_epoch` is the position in the epoch.
+    pub step: u32,
+    /// Epochs done and validated.
+    pub epoch: u32,
+    /// The latest validation, once there was one.
+    pub score: Option<Score>,
+    /// All parameters and batch norm statistics, little-endian f32, in the order of `Network::parts`.
+    pub weights: ByteBuf,
+    /// The optimizer's state, as `Trainer::optimizer_bytes` gives it; empty: a new optimizer begins.
+    pub optimizer: ByteBuf,
+    /// The network with the best validation so far.
+    pub best: Option<BestNetwork>,
+    /// Validations in a row that brought nothing better; for early stopping.
+    pub without_gain: u32,
+}
+
+/// The network with the best validation.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct BestNetwork {
+    /// Epochs done by then.
+    pub epoch: u32,
+    /// Its validation.
+    pub score: Score,
+    /// As [`Checkpoint::weights`].
+    pub weights: ByteBuf,
+}
