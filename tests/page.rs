@@ -3,194 +3,22 @@
 
 #![cfg(target_arch = "wasm32")]
 
-use std::cell::RefCell;
-use std::rc::Rc;
+mod mounted;
 
 use kiln::data::{CLASSES, Split};
-use kiln::page::browser::{after, document};
-use kiln::page::engine::Engine;
-use kiln::page::settings::{Note, Settings, read, write};
+use kiln::page::browser::document;
+use kiln::page::settings::{Note, read, write};
 use kiln::page::state::{Action, DeviceChoice, PageState};
 use kiln::page::words::{count, percent};
-use kiln::page::{App, Page};
-use kiln::protocol::{Command, DataProgress, DeviceKind, DeviceReason, Event, Failure, LayerMaps, RunId, VERSION};
-use kiln::training::{Checkpoint, RunConfig, Score, StepPoint};
-use leptos::mount::{UnmountHandle, mount_to};
-use leptos::prelude::*;
+use kiln::protocol::{Command, DeviceKind, DeviceReason, Event, Failure, LayerMaps, RunId, VERSION};
+use kiln::training::{Checkpoint, RunConfig, Score};
+use mounted::{Mounted, data, frames, key, mount, opened, ready_events, steps};
 use serde_bytes::ByteBuf;
 use wasm_bindgen::JsCast;
-use wasm_bindgen_futures::JsFuture;
 use wasm_bindgen_test::{wasm_bindgen_test, wasm_bindgen_test_configure};
-use web_sys::{
-    Element, HtmlButtonElement, HtmlElement, KeyboardEvent, KeyboardEventInit, PointerEvent, PointerEventInit,
-};
+use web_sys::{Element, HtmlElement, PointerEvent, PointerEventInit};
 
 wasm_bindgen_test_configure!(run_in_browser);
-
-/// What the engine was asked for.
-#[derive(Default)]
-struct Asked {
-    commands: Vec<Command>,
-    starts: Vec<(DeviceChoice, Option<DeviceReason>)>,
-}
-
-struct FakeEngine(Rc<RefCell<Asked>>);
-
-impl Engine for FakeEngine {
-    fn send(&self, command: Command) {
-        self.0.borrow_mut().commands.push(command);
-    }
-
-    fn start(&self, choice: DeviceChoice, because: Option<DeviceReason>) {
-        self.0.borrow_mut().starts.push((choice, because));
-    }
-}
-
-/// A mounted page. It is taken off the document when dropped.
-struct Mounted {
-    root: HtmlElement,
-    asked: Rc<RefCell<Asked>>,
-    tell: Box<dyn Fn(Event)>,
-    _mount: Box<dyn std::any::Any>,
-}
-
-impl Drop for Mounted {
-    fn drop(&mut self) {
-        self.root.remove();
-    }
-}
-
-fn mount(settings: Settings) -> Mounted {
-    let root: HtmlElement = document().create_element("div").unwrap().unchecked_into();
-    document().body().unwrap().append_child(&root).unwrap();
-    let asked = Rc::new(RefCell::new(Asked::default()));
-    let listener = Rc::new(RefCell::new(None));
-    let handle: UnmountHandle<_> = mount_to(root.clone(), {
-        let (asked, listener) = (asked.clone(), listener.clone());
-        move || {
-            let page = Page::new(settings, |hears| {
-                *listener.borrow_mut() = Some(hears);
-                Rc::new(FakeEngine(asked))
-            });
-            page.start();
-            view! { <App page /> }
-        }
-    });
-    let tell = listener.borrow_mut().take().unwrap();
-    Mounted { root, asked, tell, _mount: Box::new(handle) }
-}
-
-impl Mounted {
-    /// A page whose worker is there with all of the data.
-    async fn ready() -> Self {
-        let page = mount(read([]));
-        page.tell(ready_events()).await;
-        page
-    }
-
-    /// A page with a run of 10 epochs on its way.
-    async fn training() -> Self {
-        let page = Self::ready().await;
-        page.click("train").await;
-        page.tell([Event::Started { run: RunId(1) }, steps(1, 1..=3)]).await;
-        page
-    }
-
-    /// Tells the page some events, and waits until they are on show.
-    async fn tell(&self, events: impl IntoIterator<Item = Event>) {
-        events.into_iter().for_each(&self.tell);
-        frames().await;
-    }
-
-    fn find(&self, testid: &str) -> Option<Element> {
-        self.root.query_selector(&format!("[data-testid={testid}]")).unwrap()
-    }
-
-    fn get(&self, testid: &str) -> Element {
-        self.find(testid).unwrap_or_else(|| panic!("no {testid} on the page"))
-    }
-
-    fn text(&self, testid: &str) -> String {
-        self.get(testid).text_content().unwrap_or_default()
-    }
-
-    fn state(&self) -> (String, String) {
-        let status = self.get("status");
-        let read = |name| status.get_attribute(name).unwrap_or_default();
-        (read("data-state"), read("data-detail"))
-    }
-
-    fn points(&self) -> Vec<String> {
-        ["chart-loss", "chart-accuracy"].map(|chart| self.get(chart).get_attribute("data-points").unwrap()).into()
-    }
-
-    /// The visible buttons of the run, in order, with a star for each that can't be pressed.
-    fn buttons(&self) -> String {
-        let all = self.root.query_selector_all(".dock button, .panel .acts button").unwrap();
-        let buttons = (0..all.length()).map(|at| all.get(at).unwrap().unchecked_into::<HtmlButtonElement>());
-        let name = |button: HtmlButtonElement| {
-            let off = button.disabled() || button.get_attribute("aria-disabled").as_deref() == Some("true");
-            let star = if off { "*" } else { "" };
-            button.get_attribute("data-testid").unwrap() + star
-        };
-        buttons.filter(|button| !button.hidden()).map(name).collect::<Vec<_>>().join(" ")
-    }
-
-    async fn click(&self, testid: &str) {
-        self.get(testid).unchecked_into::<HtmlElement>().click();
-        frames().await;
-    }
-
-    fn commands(&self) -> Vec<Command> {
-        std::mem::take(&mut self.asked.borrow_mut().commands)
-    }
-
-    fn commands_but_predict(&self) -> Vec<Command> {
-        self.commands().into_iter().filter(|command| !matches!(command, Command::Predict { .. })).collect()
-    }
-}
-
-async fn sleep(milliseconds: i32) {
-    let promise = js_sys::Promise::new(&mut |resolve, _| {
-        after(milliseconds, move || {
-            let _ = resolve.call0(&wasm_bindgen::JsValue::UNDEFINED);
-        });
-    });
-    JsFuture::from(promise).await.unwrap();
-}
-
-/// Long enough for a frame and the effects after it, in a hidden tab too.
-async fn frames() {
-    sleep(150).await;
-}
-
-fn data(shards: u32) -> Event {
-    Event::Data(DataProgress {
-        name: "MNIST".into(),
-        bytes: u64::from(shards) * 1_000_000,
-        total_bytes: 4_000_000,
-        shards,
-        total_shards: 4,
-        train_images: shards * 27_500,
-        total_train_images: 55_000,
-        validation_images: 5_000,
-        test_images: 10_000,
-        ..DataProgress::default()
-    })
-}
-
-fn opened() -> Event {
-    Event::Opened { device: DeviceKind::Cpu, name: String::new(), reason: DeviceReason::NoWebGpu }
-}
-
-fn ready_events() -> [Event; 3] {
-    [Event::Ready { version: VERSION }, opened(), data(4)]
-}
-
-fn steps(run: u32, steps: std::ops::RangeInclusive<u32>) -> Event {
-    let point = |step| StepPoint { step, loss: 1.0 / step as f32, accuracy: 0.5 };
-    Event::Steps { run: RunId(run), points: steps.map(point).collect(), images_per_second: 1000.0 }
-}
 
 fn score(correct: u32) -> Score {
     Score { loss: 0.1, correct, total: 5000 }
@@ -416,13 +244,6 @@ fn pointer(kind: &str, at: &Element, x: f64, y: f64) {
     init.set_client_x((bounds.left() + x * bounds.width()) as i32);
     init.set_client_y((bounds.top() + y * bounds.height()) as i32);
     at.dispatch_event(&PointerEvent::new_with_event_init_dict(kind, &init).unwrap()).unwrap();
-}
-
-fn key(at: &Element, key: &str) {
-    let init = KeyboardEventInit::new();
-    init.set_bubbles(true);
-    init.set_key(key);
-    at.dispatch_event(&KeyboardEvent::new_with_keyboard_event_init_dict("keydown", &init).unwrap()).unwrap();
 }
 
 /// The pad needs a size of its own here: there is no style sheet.
