@@ -1,10 +1,6 @@
 //! Augmentation: training images changed a little, at random, each time they are seen.
 
-mod named;
-
 use serde::{Deserialize, Serialize};
-
-pub use named::{Change, Preset};
 
 /// How strong one change may be, and how often it is made.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
