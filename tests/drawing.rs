@@ -6,6 +6,7 @@ use wasm_bindgen_test::wasm_bindgen_test as test;
 wasm_bindgen_test::wasm_bindgen_test_configure!(run_in_browser);
 
 use kiln::data::drawing::{BOX, Bitmap, Crop, Point, RASTER, normalize, rasterize};
+use kiln::data::picture::ink;
 use kiln::data::{PIXELS, SIDE};
 
 fn rectangle(width: usize, height: usize, crop: Crop, ink: u8) -> Bitmap {
@@ -126,4 +127,45 @@ fn a_dot_is_round_and_what_lies_outside_is_cut_off() {
     let line = [Point { x: -3.0, y: 0.5 }, Point { x: 4.0, y: 0.5 }];
     assert_eq!(normalize(&rasterize(&[line.to_vec()], 0.1)).unwrap().crop.width, RASTER);
     assert!(normalize(&rasterize(&[vec![Point { x: f32::NAN, y: -9.0 }]], 0.1)).is_none());
+}
+
+/// A picture of a bar on paper: RGBA of `paper`, with `ink` where the bar is.
+fn picture(paper: [u8; 4], ink: [u8; 4]) -> Vec<u8> {
+    let bar = |x: usize, y: usize| (20..26).contains(&x) && (8..40).contains(&y);
+    (0..60 * 50).flat_map(|at| if bar(at % 60, at / 60) { ink } else { paper }).collect()
+}
+
+#[test]
+fn dark_ink_and_chalk_and_transparent_paper_read_alike() {
+    let read = |rgba: &[u8]| normalize(&ink(rgba, 60, 50).unwrap()).unwrap();
+    let expected = read(&picture([255; 4], [0, 0, 0, 255]));
+    assert_eq!((expected.crop.x, expected.crop.y, expected.crop.width, expected.crop.height), (20, 8, 6, 32));
+    for (paper, ink) in [
+        ([230, 225, 210, 255], [20, 30, 90, 255]),
+        ([20, 40, 30, 255], [240, 240, 230, 255]),
+        ([0, 0, 0, 0], [0, 0, 0, 255]),
+    ] {
+        assert_eq!(read(&picture(paper, ink)), expected);
+    }
+}
+
+#[test]
+fn a_picture_without_ink_or_of_another_size_is_none() {
+    let plain = picture([200; 4], [200; 4]);
+    assert_eq!(ink(&plain, 60, 50), None);
+    assert_eq!(ink(&plain, 60, 51), None);
+    assert_eq!(ink(&plain, 0, 0), None);
+    assert_eq!(ink(&[], usize::MAX, 4), None);
+}
+
+#[test]
+fn grain_on_the_paper_is_no_ink() {
+    let mut rgba = picture([240, 240, 240, 255], [0, 0, 0, 255]);
+    for (at, pixel) in rgba.chunks_exact_mut(4).enumerate() {
+        if pixel[0] == 240 && at % 7 == 0 {
+            pixel[..3].fill(205);
+        }
+    }
+    let crop = normalize(&ink(&rgba, 60, 50).unwrap()).unwrap().crop;
+    assert_eq!((crop.x, crop.width), (20, 6));
 }

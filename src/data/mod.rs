@@ -14,6 +14,7 @@ pub mod idx;
 #[cfg(feature = "data")]
 pub mod manifest;
 pub mod order;
+pub mod picture;
 #[cfg(feature = "data")]
 pub mod shard;
 #[cfg(feature = "data")]

@@ -1,10 +1,12 @@
-//! Training. What a run is ([`config`], [`metrics`]) is plain data; with the feature `cpu` come one step
-//! ([`trainer`]), the look at unseen images ([`evaluation`]) and the state machine around them ([`session`]).
+//! Training. What a run is ([`config`], [`metrics`]) is plain data, and so is the user's own [`collection`]; with the
+//! feature `cpu` come one step ([`trainer`]), the look at unseen images ([`evaluation`]) and the state machine around
+//! them ([`session`]).
 //!
 //! A worker drives a [`session::Session`]; a test or a native program can drive it just as well, or use the
 //! [`trainer::Trainer`] alone.
 
 pub mod checkpoint;
+pub mod collection;
 pub mod config;
 #[cfg(feature = "cpu")]
 pub mod evaluation;
