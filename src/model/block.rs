@@ -14,8 +14,19 @@ use burn::tensor::{
 /// `input` is `[batch, in, height, width]`, `weight` `[out, in, kernel, kernel]`, `bias` `[out]`; `padding` is the
 /// number of zeros on each side. A pool drops a last odd row and column (7 → 3).
 pub fn conv_relu_pool(input: Tensor<4>, weight: Tensor<4>, bias: Tensor<1>, padding: usize, pool: bool) -> Tensor<4> {
-    let output = conv_relu(input, weight, bias, padding);
+    let output = match own(&input, &weight, &bias, padding, pool) {
+        Some(output) => return output,
+        None => conv_relu(input, weight, bias, padding),
+    };
     if pool { max_pool2d(output, MaxPoolOptions::new([2, 2])) } else { output }
+}
+
+/// By Kiln's own kernels: 3×3 "same" convolutions on the CPU.
+fn own(input: &Tensor<4>, weight: &Tensor<4>, bias: &Tensor<1>, padding: usize, pool: bool) -> Option<Tensor<4>> {
+    let [.., height, width] = input.dims();
+    let same = weight.dims()[2..] == [3, 3] && padding == 1;
+    let fits = !pool || (height >= 2 && width >= 2);
+    if same && fits { super::kernels::convolve(input, weight, bias, pool) } else { None }
 }
 
 /// The block before its pool: `[batch, out, height, width]`.

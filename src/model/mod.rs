@@ -5,6 +5,8 @@
 pub mod block;
 pub mod config;
 #[cfg(feature = "cpu")]
+mod kernels;
+#[cfg(feature = "cpu")]
 pub mod network;
 pub mod saved;
 pub mod summary;

@@ -1,0 +1,56 @@
+//! Images with a border of zeros, so that no kernel asks whether a tap falls inside.
+
+use crate::Shape;
+
+/// A batch as `[image][row + 2][column + 2][channel]`, zeros all around it, channels padded with zeros to a multiple of
+/// four (fewer than four are left as they are: a filter's row of them is taken as one run of floats).
+#[derive(Debug, Clone)]
+pub struct Bordered {
+    pub(crate) data: Vec<f32>,
+    /// Channels, padding included.
+    pub(crate) channels: usize,
+    /// Floats from a row to the next.
+    pub(crate) row: usize,
+    /// Floats from an image to the next.
+    pub(crate) image: usize,
+}
+
+/// What a vector may read past the last float.
+const SLACK: usize = 16;
+
+impl Bordered {
+    /// Copies a batch.
+    ///
+    /// # Panics
+    /// If `input` is not of that shape.
+    pub fn new(shape: &Shape, input: &[f32]) -> Self {
+        let Shape { batch, height, width, inputs, .. } = *shape;
+        assert_eq!(input.len(), shape.input_len(), "the input is of another shape");
+        let channels = if inputs < 4 { inputs } else { inputs.next_multiple_of(4) };
+        let row = (width + 2) * channels;
+        let image = (height + 2) * row;
+        let mut data = vec![0.0; batch * image + SLACK];
+        for (index, from) in input.chunks_exact(width * inputs).enumerate() {
+            let (n, y) = (index / height, index % height);
+            let start = n * image + (y + 1) * row + channels;
+            if channels == inputs {
+                data[start..start + width * inputs].copy_from_slice(from);
+            } else {
+                for (to, from) in data[start..].chunks_exact_mut(channels).zip(from.chunks_exact(inputs)) {
+                    to[..inputs].copy_from_slice(from);
+                }
+            }
+        }
+        Self { data, channels, row, image }
+    }
+
+    /// Whether a filter's row of all channels is taken as one run of floats.
+    pub(crate) fn is_thin(&self) -> bool {
+        self.channels < 4
+    }
+
+    /// Where the 3×3 patch around a pixel begins.
+    pub(crate) fn patch(&self, image: usize, y: usize, x: usize) -> usize {
+        image * self.image + y * self.row + x * self.channels
+    }
+}

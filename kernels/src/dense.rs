@@ -1,0 +1,210 @@
+//! Without a pool: the taps summed directly. The rows of the register tile are four images at the same pixel, so the
+//! border needs no zeros: taps that fall outside are not done, which on a 3×3 map saves half of the work.
+
+use crate::simd::F4;
+use crate::{BLOCK, Shape};
+
+/// Convolution, bias and ReLU: `[image][row][column][output]`. What is no number stays so.
+///
+/// # Panics
+/// If input, weights or bias are of another shape.
+pub fn conv_relu(shape: &Shape, input: &[f32], weights: &[f32], bias: &[f32]) -> Vec<f32> {
+    assert_eq!(input.len(), shape.input_len(), "the input is of another shape");
+    assert_eq!(weights.len(), shape.weights_len(), "the weights are of another shape");
+    assert_eq!(bias.len(), shape.outputs, "the bias is of another shape");
+    let Shape { inputs, outputs, .. } = *shape;
+    let packed = pack(inputs, outputs, |input, output, tap| weights[(output * inputs + input) * 9 + tap]);
+    let mut start = bias.to_vec();
+    start.resize(shape.output_blocks() * BLOCK, 0.0);
+    let mut result = convolve(shape, input, inputs, inputs, &packed, &start, outputs);
+    for value in &mut result {
+        // Not `max`, which would make a number of what is none.
+        if *value <= 0.0 {
+            *value = 0.0;
+        }
+    }
+    result
+}
+
+/// What [`conv_relu_backward`] gives: the gradients of input (if asked for), weights `[output][input][3][3]` and bias.
+pub type Gradients = (Option<Vec<f32>>, Vec<f32>, Vec<f32>);
+
+/// Gradients from the gradient of the output and the output itself, which tells where ReLU was off.
+///
+/// # Panics
+/// If an argument is of another shape.
+pub fn conv_relu_backward(
+    shape: &Shape,
+    input: &[f32],
+    weights: &[f32],
+    output: &[f32],
+    gradient: &[f32],
+    with_input: bool,
+) -> Gradients {
+    assert_eq!(input.len(), shape.input_len(), "the input is of another shape");
+    assert_eq!(weights.len(), shape.weights_len(), "the weights are of another shape");
+    assert!(output.len() == shape.output_len() && gradient.len() == shape.output_len(), "the output has another shape");
+    let Shape { inputs, outputs, .. } = *shape;
+    // The gradient before ReLU, channels padded to whole blocks.
+    let padded = shape.output_blocks() * BLOCK;
+    let mut before = vec![0.0; shape.output_len() / outputs * padded];
+    let mut bias = vec![0.0; outputs];
+    for ((to, output), gradient) in
+        before.chunks_exact_mut(padded).zip(output.chunks_exact(outputs)).zip(gradient.chunks_exact(outputs))
+    {
+        for (((to, output), gradient), bias) in to.iter_mut().zip(output).zip(gradient).zip(&mut bias) {
+            // 0 is off; what is no number lets its gradient through, so that it is seen.
+            *to = if *output == 0.0 { 0.0 } else { *gradient };
+            *bias += *to;
+        }
+    }
+    let input_gradient = with_input.then(|| {
+        // A convolution too: of the gradient, with outputs and inputs exchanged and the taps turned round.
+        let packed = pack(outputs, inputs, |output, input, tap| weights[(output * inputs + input) * 9 + 8 - tap]);
+        let start = vec![0.0; inputs.next_multiple_of(BLOCK)];
+        convolve(shape, &before, padded, outputs, &packed, &start, inputs)
+    });
+    (input_gradient, weight_gradient(shape, input, &before, padded), bias)
+}
+
+/// `[tap][block][from][8 to]`, the last block padded with zeros.
+fn pack(from: usize, to: usize, weight: impl Fn(usize, usize, usize) -> f32) -> Vec<f32> {
+    let blocks = to.div_ceil(BLOCK);
+    let mut packed = vec![0.0; 9 * blocks * from * BLOCK];
+    for tap in 0..9 {
+        for t in 0..to {
+            for f in 0..from {
+                packed[((tap * blocks + t / BLOCK) * from + f) * BLOCK + t % BLOCK] = weight(f, t, tap);
+            }
+        }
+    }
+    packed
+}
+
+/// The taps around pixel `(y, x)` that fall inside: the tap's number and the pixel that it sees.
+fn taps(shape: &Shape, y: usize, x: usize) -> impl Iterator<Item = (usize, usize)> {
+    let Shape { height, width, .. } = *shape;
+    (0..9).filter_map(move |tap| {
+        let row = (y + tap / 3).checked_sub(1).filter(|&row| row < height)?;
+        let column = (x + tap % 3).checked_sub(1).filter(|&column| column < width)?;
+        Some((tap, row * width + column))
+    })
+}
+
+/// Sums over taps and `from` channels (of `stride` floats a pixel) into `to` channels, beginning with `start`.
+fn convolve(
+    shape: &Shape,
+    input: &[f32],
+    stride: usize,
+    from: usize,
+    packed: &[f32],
+    start: &[f32],
+    to: usize,
+) -> Vec<f32> {
+    let Shape { batch, height, width, .. } = *shape;
+    let blocks = to.div_ceil(BLOCK);
+    let image = height * width * stride;
+    let mut result = vec![0.0; batch * height * width * to];
+    assert!(input.len() == batch * image && packed.len() == 9 * blocks * from * BLOCK && start.len() == blocks * BLOCK);
+    for first in (0..batch).step_by(4) {
+        // Behind the last image the last one is done once more and not kept.
+        let images: [usize; 4] = core::array::from_fn(|row| (first + row).min(batch - 1) * image);
+        for (pixel, (y, x)) in (0..height).flat_map(|y| (0..width).map(move |x| (y, x))).enumerate() {
+            for block in 0..blocks {
+                // SAFETY: an image and a pixel inside of it, then `from` of its `stride` floats; `from × 8` weights of a tap's
+                // block; eight floats of `start` for each block. The lengths were asserted.
+                let sums = unsafe {
+                    let start = start.as_ptr().add(block * BLOCK);
+                    let mut sums = [[F4::load(start), F4::load(start.add(4))]; 4];
+                    for (tap, seen) in taps(shape, y, x) {
+                        let rows = images.map(|image| input.as_ptr().add(image + seen * stride));
+                        let weights = packed.as_ptr().add((tap * blocks + block) * from * BLOCK);
+                        for channel in 0..from {
+                            let weights = weights.add(channel * BLOCK);
+                            let (left, right) = (F4::load(weights), F4::load(weights.add(4)));
+                            for (row, sums) in rows.iter().zip(&mut sums) {
+                                let value = F4::load_splat(row.add(channel));
+                                sums[0] = sums[0].add_product(value, left);
+                                sums[1] = sums[1].add_product(value, right);
+                            }
+                        }
+                    }
+                    sums
+                };
+                let count = BLOCK.min(to - block * BLOCK);
+                for (row, sums) in sums.iter().enumerate().take(batch - first) {
+                    let at = ((first + row) * height * width + pixel) * to + block * BLOCK;
+                    let [left, right] = sums.map(F4::to_array);
+                    result[at..at + count].copy_from_slice(&[left, right].concat()[..count]);
+                }
+            }
+        }
+    }
+    result
+}
+
+/// Sums input × gradient over images and pixels for each tap: four input by eight output channels at a time, over as
+/// many images as the first cache holds.
+fn weight_gradient(shape: &Shape, input: &[f32], gradient: &[f32], padded: usize) -> Vec<f32> {
+    const CACHE: usize = 6_000; // floats
+    let Shape { batch, height, width, inputs, outputs } = *shape;
+    let pixels = height * width;
+    let group = (CACHE / (pixels * (inputs + padded))).max(1);
+    // [tap][input][padded outputs]
+    let mut sums = vec![0.0; 9 * inputs * padded];
+    for first in (0..batch).step_by(group) {
+        let images = first..batch.min(first + group);
+        for tap in 0..9 {
+            // The rows and columns whose tap falls inside.
+            let inside = |offset: usize, side: usize| 1usize.saturating_sub(offset)..side.min(side + 1 - offset);
+            let (ys, xs) = (inside(tap / 3, height), inside(tap % 3, width));
+            for channel in (0..inputs).step_by(4) {
+                let rows: [usize; 4] = core::array::from_fn(|row| (channel + row).min(inputs - 1));
+                for block in (0..padded).step_by(BLOCK) {
+                    // SAFETY: `tap`, a channel below `inputs` and a block of `padded` floats lie in `sums`; an image, a pixel whose
+                    // tap falls inside and a channel lie in `input`, and so does the block in `gradient`.
+                    unsafe {
+                        let at = |row: usize| (tap * inputs + rows[row]) * padded + block;
+                        let mut totals: [[F4; 2]; 4] = core::array::from_fn(|row| {
+                            let from = sums.as_ptr().add(at(row));
+                            [F4::load(from), F4::load(from.add(4))]
+                        });
+                        for image in images.clone() {
+                            for y in ys.clone() {
+                                let mut to =
+                                    gradient.as_ptr().add(((image * height + y) * width + xs.start) * padded + block);
+                                let seen = (image * height + y + tap / 3 - 1) * width + xs.start + tap % 3 - 1;
+                                let mut from = input.as_ptr().add(seen * inputs);
+                                for _ in xs.clone() {
+                                    let (left, right) = (F4::load(to), F4::load(to.add(4)));
+                                    for (&row, totals) in rows.iter().zip(&mut totals) {
+                                        let value = F4::load_splat(from.add(row));
+                                        totals[0] = totals[0].add_product(value, left);
+                                        totals[1] = totals[1].add_product(value, right);
+                                    }
+                                    from = from.wrapping_add(inputs);
+                                    to = to.wrapping_add(padded);
+                                }
+                            }
+                        }
+                        // From the last row up: behind the last channel the same row stands more than once.
+                        for row in (0..4).rev() {
+                            let to = sums.as_mut_ptr().add(at(row));
+                            totals[row][0].store(to);
+                            totals[row][1].store(to.add(4));
+                        }
+                    }
+                }
+            }
+        }
+    }
+    let mut weights = vec![0.0; shape.weights_len()];
+    for output in 0..outputs {
+        for input in 0..inputs {
+            for tap in 0..9 {
+                weights[(output * inputs + input) * 9 + tap] = sums[(tap * inputs + input) * padded + output];
+            }
+        }
+    }
+    weights
+}

@@ -1,0 +1,290 @@
+//! Backward through pool and ReLU without ever spreading the gradient out: only a window's winner carries any, and none
+//! where ReLU was off. Exact, not an approximation.
+
+use crate::simd::F4;
+use crate::{Bordered, OFF, Shape};
+
+/// Images whose winners are listed at a time: their input stays in the second cache while each list is walked.
+const IMAGES: usize = 16;
+
+/// A winner: where it is (what that means is its user's) and the gradient that it carries.
+#[derive(Debug, Clone, Copy, Default)]
+struct Winner {
+    at: i32,
+    gradient: f32,
+}
+
+/// Gradients of weights `[output][input][3][3]` and bias `[output]` from the gradient of the pooled output and the
+/// winners of [`crate::conv_relu_pool`].
+///
+/// The winners of an output channel are listed; then for a row of the filter, three taps by up to sixteen channels are
+/// summed in registers over the whole list.
+///
+/// # Panics
+/// If gradient or winners are of another shape.
+pub fn pooled_backward_weights(
+    shape: &Shape,
+    input: &Bordered,
+    winners: &[u8],
+    gradient: &[f32],
+) -> (Vec<f32>, Vec<f32>) {
+    check(shape, winners, gradient);
+    let Shape { batch, outputs, .. } = *shape;
+    let (rows, columns) = shape.pooled();
+    let per_image = rows * columns;
+    let channels = input.channels;
+    // [output][tap row][a run of floats]: three taps of all channels.
+    let run = 3 * channels;
+    let width = if input.is_thin() { run.next_multiple_of(4) } else { run };
+    let mut sums = vec![0.0; outputs * 3 * width];
+    let mut bias = vec![0.0; outputs];
+    let room = IMAGES.min(batch) * per_image;
+    let mut lists = vec![Winner::default(); outputs * room];
+    let mut counts = vec![0; outputs];
+    for first in (0..batch).step_by(IMAGES) {
+        counts.fill(0);
+        for image in first..batch.min(first + IMAGES) {
+            for place in 0..per_image {
+                let (y, x) = (2 * (place / columns), 2 * (place % columns));
+                let window = (image * per_image + place) * outputs;
+                let patch = input.patch(image, y, x);
+                let at = [patch, patch + channels, patch + input.row, patch + input.row + channels];
+                let bytes = &winners[window..window + outputs];
+                let gradients = &gradient[window..window + outputs];
+                for (output, (&byte, &gradient)) in bytes.iter().zip(gradients).enumerate() {
+                    if byte < OFF && gradient != 0.0 {
+                        lists[output * room + counts[output]] = Winner { at: at[byte as usize] as i32, gradient };
+                        counts[output] += 1;
+                    }
+                }
+            }
+        }
+        for (output, &count) in counts.iter().enumerate() {
+            bias[output] += lists[output * room..][..count].iter().map(|winner| winner.gradient).sum::<f32>();
+        }
+        // SAFETY: `at` is where a patch of the input begins, so three rows of a run lie inside of it, and `Bordered` has
+        // slack behind the last; `sums` has three rows of `width` for each output.
+        unsafe {
+            if input.is_thin() {
+                for (output, &count) in counts.iter().enumerate() {
+                    let list = &lists[output * room..][..count];
+                    let sums = sums.as_mut_ptr().add(output * 3 * width);
+                    match width / 4 {
+                        1 => add_patches::<1>(list, input, sums),
+                        2 => add_patches::<2>(list, input, sums),
+                        _ => add_patches::<3>(list, input, sums),
+                    }
+                }
+            } else {
+                for channel in (0..channels).step_by(16) {
+                    for (output, &count) in counts.iter().enumerate() {
+                        let list = &lists[output * room..][..count];
+                        for row in 0..3 {
+                            let sums = sums.as_mut_ptr().add((output * 3 + row) * width + channel);
+                            let start = row * input.row + channel;
+                            match (channels - channel) / 4 {
+                                1 => add_taps::<1>(list, input, start, sums),
+                                2 => add_taps::<2>(list, input, start, sums),
+                                3 => add_taps::<3>(list, input, start, sums),
+                                _ => add_taps::<4>(list, input, start, sums),
+                            }
+                        }
+                    }
+                }
+            }
+        }
+    }
+    let mut weights = vec![0.0; shape.weights_len()];
+    for output in 0..outputs {
+        for channel in 0..shape.inputs {
+            for tap in 0..9 {
+                weights[(output * shape.inputs + channel) * 9 + tap] =
+                    sums[(output * 3 + tap / 3) * width + tap % 3 * channels + channel];
+            }
+        }
+    }
+    (weights, bias)
+}
+
+/// Adds gradient × input for three taps of `4 × V` channels.
+///
+/// # Safety
+/// Each winner's place, plus `start`, plus three taps, lies in the input; `sums` has three taps.
+#[inline(always)]
+unsafe fn add_taps<const V: usize>(list: &[Winner], input: &Bordered, start: usize, sums: *mut f32) {
+    let channels = input.channels;
+    // SAFETY: as the caller promises.
+    unsafe {
+        let from = input.data.as_ptr().add(start);
+        let mut totals: [[F4; V]; 3] =
+            core::array::from_fn(|tap| core::array::from_fn(|v| F4::load(sums.add(tap * channels + 4 * v))));
+        for winner in list {
+            let gradient = F4::splat(winner.gradient);
+            let from = from.add(winner.at as usize);
+            for (tap, totals) in totals.iter_mut().enumerate() {
+                for (v, total) in totals.iter_mut().enumerate() {
+                    *total = total.add_product(gradient, F4::load(from.add(tap * channels + 4 * v)));
+                }
+            }
+        }
+        for (tap, totals) in totals.iter().enumerate() {
+            for (v, total) in totals.iter().enumerate() {
+                total.store(sums.add(tap * channels + 4 * v));
+            }
+        }
+    }
+}
+
+/// Adds gradient × input for a whole filter of fewer than four channels: three runs of `4 × V` floats, of which those
+/// behind the run are left out later.
+///
+/// # Safety
+/// As for [`add_taps`]; a run may read up to nine floats past its end.
+#[inline(always)]
+unsafe fn add_patches<const V: usize>(list: &[Winner], input: &Bordered, sums: *mut f32) {
+    // SAFETY: as the caller promises.
+    unsafe {
+        let mut totals: [[F4; V]; 3] =
+            core::array::from_fn(|row| core::array::from_fn(|v| F4::load(sums.add((row * V + v) * 4))));
+        for winner in list {
+            let gradient = F4::splat(winner.gradient);
+            let from = input.data.as_ptr().add(winner.at as usize);
+            for (row, totals) in totals.iter_mut().enumerate() {
+                for (v, total) in totals.iter_mut().enumerate() {
+                    *total = total.add_product(gradient, F4::load(from.add(row * input.row + 4 * v)));
+                }
+            }
+        }
+        for (row, totals) in totals.iter().enumerate() {
+            for (v, total) in totals.iter().enumerate() {
+                total.store(sums.add((row * V + v) * 4));
+            }
+        }
+    }
+}
+
+/// Gradient of the input `[image][row][column][input]` from the gradient of the pooled output and the winners.
+///
+/// An image's winners are listed by row and column, as in a compressed sparse row matrix. A pixel gathers from three
+/// rows; in each, the winners of the three columns around it follow each other, and a winner's place in the weights
+/// moves evenly with the pixel's column, so that one loop does the three taps.
+///
+/// # Panics
+/// If weights, gradient or winners are of another shape.
+pub fn pooled_backward_input(shape: &Shape, weights: &[f32], winners: &[u8], gradient: &[f32]) -> Vec<f32> {
+    check(shape, winners, gradient);
+    assert_eq!(weights.len(), shape.weights_len(), "the weights are of another shape");
+    let Shape { batch, height, width, inputs, outputs } = *shape;
+    let (rows, columns) = shape.pooled();
+    let channels = inputs.next_multiple_of(4);
+    // [tap row][tap column][output][input]
+    let mut packed = vec![0.0; 9 * outputs * channels];
+    for output in 0..outputs {
+        for input in 0..inputs {
+            for tap in 0..9 {
+                packed[(tap * outputs + output) * channels + input] = weights[(output * inputs + input) * 9 + tap];
+            }
+        }
+    }
+    let column = outputs * channels; // floats from a tap's column to the next
+    let mut result = vec![0.0; shape.input_len()];
+    let (covered_rows, covered) = (2 * rows, 2 * columns);
+    let mut starts = vec![0usize; covered_rows * covered + 1];
+    let mut next = vec![0usize; covered_rows * covered];
+    let mut list = vec![Winner::default(); rows * columns * outputs];
+    for image in 0..batch {
+        let windows = image * rows * columns * outputs..(image + 1) * rows * columns * outputs;
+        let (bytes, gradients) = (&winners[windows.clone()], &gradient[windows]);
+        let pixel = |place: usize, byte: u8| {
+            let (y, x) = (2 * (place / columns) + usize::from(byte / 2), 2 * (place % columns) + usize::from(byte % 2));
+            (y * covered + x, x)
+        };
+        next.fill(0);
+        for (index, (&byte, &gradient)) in bytes.iter().zip(gradients).enumerate() {
+            if byte < OFF && gradient != 0.0 {
+                next[pixel(index / outputs, byte).0] += 1;
+            }
+        }
+        let mut total = 0;
+        for (start, next) in starts.iter_mut().zip(&mut next) {
+            *start = total;
+            total += *next;
+            *next = *start;
+        }
+        starts[covered_rows * covered] = total;
+        for (index, (&byte, &gradient)) in bytes.iter().zip(gradients).enumerate() {
+            if byte < OFF && gradient != 0.0 {
+                let (pixel, x) = pixel(index / outputs, byte);
+                let at = (index % outputs * channels) as i32 - (x * column) as i32;
+                list[next[pixel]] = Winner { at, gradient };
+                next[pixel] += 1;
+            }
+        }
+        let to = &mut result[image * height * width * inputs..(image + 1) * height * width * inputs];
+        for (pixel, to) in to.chunks_exact_mut(inputs).enumerate() {
+            let (y, x) = (pixel / width, pixel % width);
+            // The winners of each row around, and what their places in the weights are counted from.
+            let mut around: [(&[Winner], usize); 3] = [(&[], 0); 3];
+            for (tap_row, around) in around.iter_mut().enumerate() {
+                // A filter's tap row 0 looks up: it saw this pixel from the row below.
+                let Some(row) = (y + 1).checked_sub(tap_row).filter(|&row| row < covered_rows) else { continue };
+                let from = x.saturating_sub(1).min(covered);
+                let end = (x + 2).min(covered);
+                let winners = &list[starts[row * covered + from]..starts[row * covered + end]];
+                *around = (winners, (tap_row * 3 + x + 1) * column);
+            }
+            let mut channel = 0;
+            while channel < channels {
+                // SAFETY: a winner in column p of output o stands for place (o − p × outputs) × channels; with what it is
+                // counted from, (tap row × 3 + x + 1 − p) × column + o × channels: x + 1 − p is 0, 1 or 2, so it lies in
+                // the nine taps, and `4 × V` floats from `channel` on end within the output's channels.
+                unsafe {
+                    match (channels - channel) / 4 {
+                        1 => gather::<1>(&around, packed.as_ptr().add(channel), &mut to[channel..]),
+                        2 | 3 => gather::<2>(&around, packed.as_ptr().add(channel), &mut to[channel..]),
+                        4..8 => gather::<4>(&around, packed.as_ptr().add(channel), &mut to[channel..]),
+                        _ => gather::<8>(&around, packed.as_ptr().add(channel), &mut to[channel..]),
+                    }
+                }
+                channel += match (channels - channel) / 4 {
+                    1 => 4,
+                    2 | 3 => 8,
+                    4..8 => 16,
+                    _ => 32,
+                };
+            }
+        }
+    }
+    result
+}
+
+/// Sums gradient × weight for `4 × V` channels of one pixel.
+///
+/// # Safety
+/// Each winner's place, plus what it is counted from, plus `4 × V`, lies in the weights.
+#[inline(always)]
+unsafe fn gather<const V: usize>(around: &[(&[Winner], usize); 3], weights: *const f32, to: &mut [f32]) {
+    let mut totals = [F4::zero(); V];
+    for &(winners, base) in around {
+        for winner in winners {
+            let gradient = F4::splat(winner.gradient);
+            // SAFETY: as the caller promises.
+            unsafe {
+                let from = weights.offset(base as isize + winner.at as isize);
+                for (v, total) in totals.iter_mut().enumerate() {
+                    *total = total.add_product(gradient, F4::load(from.add(4 * v)));
+                }
+            }
+        }
+    }
+    for (total, to) in totals.iter().zip(to.chunks_mut(4)) {
+        to.copy_from_slice(&total.to_array()[..to.len()]);
+    }
+}
+
+fn check(shape: &Shape, winners: &[u8], gradient: &[f32]) {
+    assert_eq!(winners.len(), shape.pooled_len(), "the winners are of another shape");
+    assert_eq!(gradient.len(), shape.pooled_len(), "the gradient is of another shape");
+    assert!(shape.batch * (shape.height + 2) * (shape.width + 2) * shape.inputs.next_multiple_of(4) < 1 << 31);
+    assert!((shape.width + 4) * shape.outputs * shape.inputs.next_multiple_of(4) < 1 << 31);
+}

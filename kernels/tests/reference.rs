@@ -1,0 +1,218 @@
+//! Every kernel against the plain sums in f64, over shapes of every kind.
+
+use kiln_kernels::{
+    Bordered, Shape, conv_relu, conv_relu_backward, conv_relu_pool, pooled_backward_input, pooled_backward_weights,
+};
+use proptest::prelude::*;
+
+/// Numbers that look random and are the same each time, from −1 to 1.
+fn numbers(count: usize, seed: u64) -> Vec<f32> {
+    let mut state = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15).wrapping_add(1);
+    (0..count)
+        .map(|_| {
+            state ^= state << 13;
+            state ^= state >> 7;
+            state ^= state << 17;
+            (state >> 40) as f32 / (1u64 << 23) as f32 - 1.0
+        })
+        .collect()
+}
+
+struct Reference {
+    /// Before ReLU and pool.
+    sums: Vec<f64>,
+}
+
+impl Reference {
+    fn new(shape: &Shape, input: &[f32], weights: &[f32], bias: &[f32]) -> Self {
+        let mut sums = Vec::new();
+        each(shape, |n, y, x, o| {
+            let mut sum = f64::from(bias[o]);
+            taps(shape, y, x, |tap, sy, sx| {
+                for i in 0..shape.inputs {
+                    let value = input[((n * shape.height + sy) * shape.width + sx) * shape.inputs + i];
+                    sum += f64::from(value) * f64::from(weights[(o * shape.inputs + i) * 9 + tap]);
+                }
+            });
+            sums.push(sum);
+        });
+        Self { sums }
+    }
+
+    /// Gradients of input, weights and bias from the gradient before ReLU.
+    fn backward(shape: &Shape, input: &[f32], weights: &[f32], before: &[f64]) -> (Vec<f64>, Vec<f64>, Vec<f64>) {
+        let mut dx = vec![0.0; shape.input_len()];
+        let mut dw = vec![0.0; shape.weights_len()];
+        let mut db = vec![0.0; shape.outputs];
+        let mut gradients = before.iter();
+        each(shape, |n, y, x, o| {
+            let gradient = *gradients.next().unwrap();
+            db[o] += gradient;
+            taps(shape, y, x, |tap, sy, sx| {
+                for i in 0..shape.inputs {
+                    let at = ((n * shape.height + sy) * shape.width + sx) * shape.inputs + i;
+                    let weight = (o * shape.inputs + i) * 9 + tap;
+                    dx[at] += gradient * f64::from(weights[weight]);
+                    dw[weight] += gradient * f64::from(input[at]);
+                }
+            });
+        });
+        (dx, dw, db)
+    }
+}
+
+fn each(shape: &Shape, mut visit: impl FnMut(usize, usize, usize, usize)) {
+    for n in 0..shape.batch {
+        for y in 0..shape.height {
+            for x in 0..shape.width {
+                (0..shape.outputs).for_each(|o| visit(n, y, x, o));
+            }
+        }
+    }
+}
+
+fn taps(shape: &Shape, y: usize, x: usize, mut visit: impl FnMut(usize, usize, usize)) {
+    for tap in 0..9 {
+        let (sy, sx) = (y + tap / 3, x + tap % 3);
+        if (1..=shape.height).contains(&sy) && (1..=shape.width).contains(&sx) {
+            visit(tap, sy - 1, sx - 1);
+        }
+    }
+}
+
+fn close(found: &[f32], expected: &[f64], what: &str) {
+    assert_eq!(found.len(), expected.len(), "{what}");
+    let scale = expected.iter().fold(1.0f64, |scale, value| scale.max(value.abs()));
+    for (index, (found, expected)) in found.iter().zip(expected).enumerate() {
+        let difference = (f64::from(*found) - expected).abs();
+        assert!(difference <= 1e-5 * scale, "{what} {index}: {found} for {expected}");
+    }
+}
+
+fn data(shape: &Shape, seed: u64) -> (Vec<f32>, Vec<f32>, Vec<f32>) {
+    let scale = 1.0 / (9.0 * shape.inputs as f32).sqrt();
+    let weights = numbers(shape.weights_len(), seed + 1).into_iter().map(|w| w * scale).collect();
+    (numbers(shape.input_len(), seed), weights, numbers(shape.outputs, seed + 2).into_iter().map(|b| b * 0.1).collect())
+}
+
+fn with_pool(shape: &Shape, seed: u64) {
+    let (input, weights, bias) = data(shape, seed);
+    let reference = Reference::new(shape, &input, &weights, &bias);
+    let bordered = Bordered::new(shape, &input);
+    let (output, winners) = conv_relu_pool(shape, &bordered, &weights, &bias);
+    let gradient = numbers(shape.pooled_len(), seed + 3);
+    let (rows, columns) = shape.pooled();
+    let (mut expected, mut before) = (Vec::new(), vec![0.0; shape.output_len()]);
+    for n in 0..shape.batch {
+        for window in 0..rows * columns {
+            for o in 0..shape.outputs {
+                let index = (n * rows * columns + window) * shape.outputs + o;
+                let at = |place: usize| {
+                    let (y, x) = (2 * (window / columns) + place / 2, 2 * (window % columns) + place % 2);
+                    ((n * shape.height + y) * shape.width + x) * shape.outputs + o
+                };
+                let best = (0..4).map(|place| reference.sums[at(place)]).fold(f64::MIN, f64::max);
+                expected.push(best.max(0.0));
+                match winners[index] {
+                    4 => assert!(best <= 1e-5, "off, and {best} was the best"),
+                    winner => {
+                        // Among nearly equal ones, which is the greater is the rounding's to say.
+                        assert!(reference.sums[at(winner as usize)] >= best - 1e-5);
+                        before[at(winner as usize)] = f64::from(gradient[index]);
+                    }
+                }
+            }
+        }
+    }
+    close(&output, &expected, "output");
+    let (dx, dw, db) = Reference::backward(shape, &input, &weights, &before);
+    let (weight_gradient, bias_gradient) = pooled_backward_weights(shape, &bordered, &winners, &gradient);
+    close(&weight_gradient, &dw, "weights");
+    close(&bias_gradient, &db, "bias");
+    close(&pooled_backward_input(shape, &weights, &winners, &gradient), &dx, "input");
+}
+
+fn without_pool(shape: &Shape, seed: u64) {
+    let (input, weights, bias) = data(shape, seed);
+    let reference = Reference::new(shape, &input, &weights, &bias);
+    let output = conv_relu(shape, &input, &weights, &bias);
+    close(&output, &reference.sums.iter().map(|sum| sum.max(0.0)).collect::<Vec<_>>(), "output");
+    let gradient = numbers(shape.output_len(), seed + 3);
+    let before: Vec<f64> =
+        output.iter().zip(&gradient).map(|(o, g)| if *o > 0.0 { f64::from(*g) } else { 0.0 }).collect();
+    let (dx, dw, db) = Reference::backward(shape, &input, &weights, &before);
+    let (input_gradient, weight_gradient, bias_gradient) =
+        conv_relu_backward(shape, &input, &weights, &output, &gradient, true);
+    close(&input_gradient.unwrap(), &dx, "input");
+    close(&weight_gradient, &dw, "weights");
+    close(&bias_gradient, &db, "bias");
+}
+
+fn shapes(largest: usize) -> impl Strategy<Value = Shape> {
+    (1..40usize, 1..40usize, 1..70usize, 1..70usize, 1..130usize).prop_map(
+        move |(height, width, inputs, outputs, batch)| {
+            // As large a batch as a test can wait for.
+            let batch = batch.min((largest / (height * width * inputs * outputs)).max(1));
+            Shape { batch, height, width, inputs, outputs }
+        },
+    )
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(120))]
+
+    #[test]
+    fn with_a_pool_output_and_gradients_are_the_plain_sums(shape in shapes(300_000), seed in 0..1000u64) {
+        with_pool(&shape, seed);
+    }
+
+    #[test]
+    fn without_a_pool_output_and_gradients_are_the_plain_sums(shape in shapes(300_000), seed in 0..1000u64) {
+        without_pool(&shape, seed);
+    }
+}
+
+#[test]
+fn the_articles_layers_are_the_plain_sums() {
+    with_pool(&Shape { batch: 5, height: 28, width: 28, inputs: 1, outputs: 32 }, 1);
+    with_pool(&Shape { batch: 5, height: 14, width: 14, inputs: 32, outputs: 64 }, 2);
+    with_pool(&Shape { batch: 5, height: 7, width: 7, inputs: 64, outputs: 64 }, 3);
+    without_pool(&Shape { batch: 37, height: 3, width: 3, inputs: 64, outputs: 64 }, 4);
+}
+
+#[test]
+fn of_equal_pixels_the_first_wins() {
+    let shape = Shape { batch: 1, height: 4, width: 4, inputs: 8, outputs: 3 };
+    let weights: Vec<f32> = (0..shape.weights_len()).map(|index| if index % 9 == 4 { 0.5 } else { 0.0 }).collect();
+    let (output, winners) =
+        conv_relu_pool(&shape, &Bordered::new(&shape, &vec![1.0; shape.input_len()]), &weights, &[0.0; 3]);
+    assert_eq!((output, winners), (vec![4.0; 12], vec![0; 12]));
+}
+
+#[test]
+fn dead_windows_carry_no_gradient() {
+    let shape = Shape { batch: 2, height: 6, width: 6, inputs: 4, outputs: 5 };
+    let (input, weights, _) = data(&shape, 5);
+    let bordered = Bordered::new(&shape, &input);
+    let (output, winners) = conv_relu_pool(&shape, &bordered, &weights, &[-100.0; 5]);
+    assert!(output.iter().all(|&value| value == 0.0) && winners.iter().all(|&winner| winner == 4));
+    let gradient = vec![1.0; shape.pooled_len()];
+    let (dw, db) = pooled_backward_weights(&shape, &bordered, &winners, &gradient);
+    let dx = pooled_backward_input(&shape, &weights, &winners, &gradient);
+    assert!(dw.iter().chain(&db).chain(&dx).all(|&value| value == 0.0));
+}
+
+#[test]
+fn what_is_no_number_is_not_lost() {
+    for bad in [f32::NAN, f32::INFINITY] {
+        for inputs in [1, 8] {
+            let shape = Shape { batch: 1, height: 6, width: 6, inputs, outputs: 8 };
+            let (mut input, weights, bias) = data(&shape, 6);
+            input[14 * inputs] = bad;
+            let (output, _) = conv_relu_pool(&shape, &Bordered::new(&shape, &input), &weights, &bias);
+            assert!(output.iter().any(|value| !value.is_finite()), "{bad} with a pool, {inputs} channels");
+            let output = conv_relu(&shape, &input, &weights, &bias);
+            assert!(output.iter().any(|value| !value.is_finite()), "{bad} without, {inputs} channels");
+        }
+    }
+}
