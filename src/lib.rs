@@ -4,6 +4,7 @@
 //!
 //! ```text
 //!   page ──► protocol ◄── worker ──► training ──► model ──► device ──► (burn)
+//!                                                   └────► (kiln-kernels)
 //! ```
 //!
 //! Besides, every room may call `data`; `training` answers in the terms of `protocol`; and what is plain data in

@@ -73,7 +73,7 @@ fn stamp_file(toolchain: &Toolchain) -> PathBuf {
 /// A hash of every file that `dist` depends on.
 fn sources(root: &Path) -> Result<String> {
     let mut all = Vec::new();
-    for part in ["Cargo.toml", "Cargo.lock", "Trunk.toml", "index.html", ".cargo", "src", "www"] {
+    for part in ["Cargo.toml", "Cargo.lock", "Trunk.toml", "index.html", ".cargo", "kernels", "src", "www"] {
         gather(&root.join(part), &mut all)?;
     }
     Ok(sha256(all.concat().as_bytes()))

@@ -44,7 +44,7 @@ pub fn test(toolchain: &Toolchain, only: Option<Part>) -> Result<()> {
 fn clippy(toolchain: &Toolchain) -> Result<()> {
     let clippy = |of: &str| cargo(toolchain, &format!("clippy {of} --all-targets -- -D warnings"));
     check("Clippy: the engine on this machine", clippy("--no-default-features --features cpu"))?;
-    check("Clippy: xtask and the end-to-end tests", clippy("-p xtask -p kiln-e2e"))?;
+    check("Clippy: kernels, xtask and the end-to-end tests", clippy("-p kiln-kernels -p xtask -p kiln-e2e"))?;
     check("Clippy: the page for wasm", clippy(&format!("--target {WASM} --no-default-features --features page")))?;
     // The CPU's worker is within: `gpu` only adds to `cpu`, and what `cpu` alone compiles is above.
     check("Clippy: the workers for wasm", clippy(&format!("--target {WASM} --no-default-features --features gpu")))
@@ -52,6 +52,7 @@ fn clippy(toolchain: &Toolchain) -> Result<()> {
 
 fn native(toolchain: &Toolchain) -> Result<()> {
     check("Tests on this machine: kiln", cargo(toolchain, "test -p kiln --no-default-features --features cpu"))?;
+    check("Tests on this machine: kernels", cargo(toolchain, "test -p kiln-kernels"))?;
     check("Tests on this machine: xtask", cargo(toolchain, "test -p xtask"))
 }
 
