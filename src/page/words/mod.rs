@@ -321,9 +321,10 @@ impl Lang {
             _ => {}
         }
         let checkpoint = state.run.as_ref().and_then(|run| run.checkpoint.as_ref());
-        match (checkpoint, &state.run) {
-            (Some(checkpoint), _) => {
-                let (epoch, reads) = (checkpoint.epoch, percent(checkpoint.score.accuracy(), 1));
+        let validated = checkpoint.and_then(|checkpoint| Some((checkpoint.epoch, checkpoint.score?)));
+        match (validated, &state.run) {
+            (Some((epoch, score)), _) => {
+                let reads = percent(score.accuracy(), 1);
                 self.pick(
                     format!(
                         "Your network is safe as it was at the end of epoch {epoch}: \
