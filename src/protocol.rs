@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use serde_bytes::ByteBuf;
 
 use crate::data::{CLASSES, Split};
+use crate::training::exam::Exam;
 use crate::training::finetune::Basis;
 use crate::training::{Checkpoint, RunConfig, Score, StepPoint};
 
@@ -122,7 +123,19 @@ pub enum Command {
         /// 28×28 bytes, 0 is paper.
         pixels: ByteBuf,
     },
+    /// Show images of a split, at most [`MOST_IMAGES`] at once.
+    Images {
+        /// Comes back in the answer.
+        id: u32,
+        /// Of which split.
+        split: Split,
+        /// Which ones. Those that are not there are not answered.
+        indices: Vec<u32>,
+    },
 }
+
+/// Images that one [`Command::Images`] can ask for.
+pub const MOST_IMAGES: usize = 256;
 
 /// How much of the data is here.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -250,6 +263,13 @@ pub enum Event {
         /// All test images.
         total: u32,
     },
+    /// What the test's network made of each test image. Comes before [`Event::Finished`].
+    Examined {
+        /// The run.
+        run: RunId,
+        /// The readings.
+        exam: Box<Exam>,
+    },
     /// The run ended.
     Finished {
         /// The run.
@@ -271,6 +291,15 @@ pub enum Event {
         probabilities: [f32; CLASSES],
         /// What each layer made of it.
         inside: Vec<LayerMaps>,
+    },
+    /// Images that were asked for.
+    Images {
+        /// The id of the command.
+        id: u32,
+        /// The ones that are there, in the order in which they were asked for.
+        indices: Vec<u32>,
+        /// `indices × 784` bytes.
+        pixels: ByteBuf,
     },
     /// Something failed.
     Failed {
@@ -295,9 +324,14 @@ impl Event {
             | Event::Paused { run, .. }
             | Event::Resumed { run }
             | Event::Testing { run, .. }
+            | Event::Examined { run, .. }
             | Event::Finished { run, .. } => Some(*run),
             Event::Failed { run, .. } => *run,
-            Event::Ready { .. } | Event::Opened { .. } | Event::Data(_) | Event::Prediction { .. } => None,
+            Event::Ready { .. }
+            | Event::Opened { .. }
+            | Event::Data(_)
+            | Event::Prediction { .. }
+            | Event::Images { .. } => None,
         }
     }
 }

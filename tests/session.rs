@@ -3,8 +3,9 @@
 mod common;
 
 use common::{drive, empty_session, fill, losses, small_config, small_session, start};
+use kiln::data::Split;
 use kiln::device::Opened;
-use kiln::protocol::{Command, Event, Failure, RunId};
+use kiln::protocol::{Command, Event, Failure, MOST_IMAGES, RunId};
 use kiln::training::{Checkpoint, RunConfig, Score};
 #[cfg(not(target_arch = "wasm32"))]
 use proptest::prelude::*;
@@ -49,6 +50,31 @@ both! {
         let (step, stopped, test) = finished(&events).unwrap();
         assert_eq!((step, stopped, test.unwrap().total), (8, false, 30));
         assert!(events.iter().all(|event| event.run() == Some(RUN)));
+    }
+
+    async fn the_test_tells_how_each_image_was_read_and_the_counts_agree() {
+        let mut session = small_session();
+        session.handle(start(1, &small_config()));
+        let events = drive(&mut session).await;
+        let exam = events.iter().find_map(|event| match event {
+            Event::Examined { exam, .. } => Some(exam),
+            _ => None,
+        });
+        let exam = exam.expect("the test was taken");
+        assert_eq!(exam.labels.to_vec(), common::digits(30, 3).labels);
+        assert_eq!((exam.read.len(), exam.sure.len()), (30, 30));
+        assert!(exam.sure.iter().all(|sure| (0.1..=1.0).contains(sure)), "the winner of ten has a tenth at least");
+        assert_eq!(Some(exam.score()), finished(&events).unwrap().2);
+    }
+
+    async fn images_of_a_split_are_shown_and_those_that_are_not_there_are_not() {
+        let mut session = small_session();
+        let shown = session.handle(Command::Images { id: 5, split: Split::Test, indices: vec![29, 30, u32::MAX, 0] });
+        let images = common::digits(30, 3);
+        let pixels = ByteBuf::from([images.image(29), images.image(0)].concat());
+        assert_eq!(shown, [Event::Images { id: 5, indices: vec![29, 0], pixels }]);
+        let many = session.handle(Command::Images { id: 6, split: Split::Test, indices: vec![1; 10_000] });
+        assert!(matches!(&many[..], [Event::Images { indices, .. }] if indices.len() == MOST_IMAGES));
     }
 
     async fn the_same_seed_gives_the_same_run_and_another_seed_another() {

@@ -7,7 +7,7 @@ use common::{digits, part};
 use futures_util::lock::Mutex;
 use kiln::device::read;
 use kiln::model::{Convolution, Network, NetworkConfig};
-use kiln::training::evaluation::evaluate;
+use kiln::training::evaluation::{Evaluation, evaluate};
 use kiln::training::trainer::{Batch, Trainer};
 
 #[cfg(target_arch = "wasm32")]
@@ -76,5 +76,16 @@ both! {
         }
         assert_eq!(whole.correct, parts[0].correct + parts[1].correct);
         assert!((whole.loss - (parts[0].loss + parts[1].loss) / 2.0).abs() < 1e-5);
+    }
+
+    async fn images_left_out_of_an_evaluation_are_in_no_count_of_it() {
+        let (device, images) = (Device::flex(), digits(40, 5));
+        let network = Network::new(&small(), 1, &device).unwrap();
+        let mut evaluation = Evaluation::new(network.clone(), 10).leaving_out((20..40).rev().collect());
+        evaluation.advance(&images, &device).await.unwrap();
+        let (rest, first) = (evaluation.score(), evaluate(network, &part(&images, 0..20), 10, &device).await.unwrap());
+        assert_eq!((rest.correct, rest.total), (first.correct, 20));
+        assert!((rest.loss - first.loss).abs() < 1e-5);
+        assert_eq!(evaluation.exam().read.len(), 40, "they are read all the same");
     }
 }

@@ -2,8 +2,8 @@
 
 use burn::tensor::Device;
 
-use super::Score;
-use super::trainer::{Batch, count_correct, cross_entropy};
+use super::exam::{Exam, Read};
+use super::{Score, trainer::gather_images};
 use crate::data::Images;
 use crate::device::{DeviceLost, read};
 use crate::model::Network;
@@ -12,25 +12,34 @@ use crate::model::Network;
 /// has this shape; the last one is padded.
 pub const CHUNK: usize = 250;
 
-/// An evaluation under way.
+/// An evaluation under way. Only the logits leave the device, once a chunk; what they mean is worked out here.
 #[derive(Debug)]
 pub struct Evaluation {
     network: Network,
     classes: usize,
+    /// Of the images that count, summed.
     loss: f64,
-    correct: u32,
-    done: usize,
+    counted: u32,
+    exam: Exam,
 }
 
 impl Evaluation {
     /// Of a network that is no longer in training ([`super::trainer::Trainer::network`]).
     pub fn new(network: Network, classes: usize) -> Self {
-        Self { network, classes, loss: 0.0, correct: 0, done: 0 }
+        Self { network, classes, loss: 0.0, counted: 0, exam: Exam::default() }
+    }
+
+    /// Leaves images out of every count: those that the network was trained on. They are read all the same.
+    pub fn leaving_out(mut self, mut indices: Vec<u32>) -> Self {
+        indices.sort_unstable();
+        indices.dedup();
+        self.exam.left_out = indices;
+        self
     }
 
     /// Images looked at.
     pub fn done(&self) -> usize {
-        self.done
+        self.exam.read.len()
     }
 
     /// Looks at the next chunk of `images`.
@@ -38,24 +47,33 @@ impl Evaluation {
     /// # Errors
     /// The device was lost.
     pub async fn advance(&mut self, images: &Images, device: &Device) -> Result<(), DeviceLost> {
-        let end = images.len().min(self.done + CHUNK);
-        let indices: Vec<u32> = (self.done as u32..end as u32).collect();
-        let len = CHUNK.min(images.len().max(1));
-        let batch = Batch::gather(images, &indices, len, self.classes, device);
-        let logits = self.network.forward(batch.images);
-        let correct = count_correct(logits.clone(), batch.targets.clone());
-        let loss = cross_entropy(logits, batch.targets).sum();
-        let values = read(vec![loss, correct]).await?;
-        self.loss += f64::from(values[0][0]);
-        self.correct += values[1][0].round() as u32;
-        self.done = end;
+        let range = self.done()..images.len().min(self.done() + CHUNK);
+        let indices: Vec<u32> = (range.start as u32..range.end as u32).collect();
+        let batch = gather_images(images, &indices, CHUNK.min(images.len().max(1)), device);
+        let logits = read(vec![self.network.forward(batch).flatten(0, 1)]).await?.remove(0);
+        // Rows beyond the range are padding.
+        for (index, logits) in range.zip(logits.chunks_exact(self.classes)) {
+            let label = images.labels[index];
+            let Read { class, sure, loss } = Read::new(logits, label);
+            self.exam.labels.push(label);
+            self.exam.read.push(class);
+            self.exam.sure.push(sure);
+            if self.exam.counts(index) {
+                self.loss += f64::from(loss);
+                self.counted += 1;
+            }
+        }
         Ok(())
+    }
+
+    /// The readings of the images looked at so far.
+    pub fn exam(&self) -> Exam {
+        Exam { loss: (self.loss / f64::from(self.counted.max(1))) as f32, ..self.exam.clone() }
     }
 
     /// The score of the images looked at so far.
     pub fn score(&self) -> Score {
-        let total = self.done as u32;
-        Score { loss: (self.loss / f64::from(total.max(1))) as f32, correct: self.correct, total }
+        self.exam().score()
     }
 }
 

@@ -22,19 +22,27 @@ impl Batch {
     /// # Panics
     /// If an index is not in `source`, or there are more than `len`.
     pub fn gather(source: &Images, indices: &[u32], len: usize, classes: usize, device: &Device) -> Self {
-        assert!(indices.len() <= len, "more images than the batch holds");
-        let mut pixels = Vec::with_capacity(len * PIXELS);
+        let images = gather_images(source, indices, len, device);
         let mut targets = vec![0.0f32; len * classes];
         for (row, &index) in indices.iter().enumerate() {
-            pixels.extend(source.image(index as usize).iter().map(|&p| f32::from(p) / 255.0));
             targets[row * classes + source.labels[index as usize] as usize] = 1.0;
         }
-        pixels.resize(len * PIXELS, 0.0);
-        Self {
-            images: Tensor::from_data(TensorData::new(pixels, [len, 1, SIDE, SIDE]), device),
-            targets: Tensor::from_data(TensorData::new(targets, [len, classes]), device),
-        }
+        Self { images, targets: Tensor::from_data(TensorData::new(targets, [len, classes]), device) }
     }
+}
+
+/// The images at `indices` without their labels, padded with empty ones up to `len`: `[len, 1, 28, 28]`, 0 … 1.
+///
+/// # Panics
+/// If an index is not in `source`, or there are more than `len`.
+pub fn gather_images(source: &Images, indices: &[u32], len: usize, device: &Device) -> Tensor<4> {
+    assert!(indices.len() <= len, "more images than the batch holds");
+    let mut pixels = Vec::with_capacity(len * PIXELS);
+    for &index in indices {
+        pixels.extend(source.image(index as usize).iter().map(|&p| f32::from(p) / 255.0));
+    }
+    pixels.resize(len * PIXELS, 0.0);
+    Tensor::from_data(TensorData::new(pixels, [len, 1, SIDE, SIDE]), device)
 }
 
 /// Cross-entropy of each row from logits, in nats: `[batch, classes]` twice → `[batch]`. Padding rows give 0.

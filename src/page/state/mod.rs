@@ -1,10 +1,14 @@
 //! What the page knows, and how it changes: an [`Event`] of the worker is applied, or an [`Action`] of the user is
 //! done. Both answer with [`Request`]s for the engine. Pure: no DOM, no clock of its own, so a test can drive it.
 
+pub mod mistakes;
+
 use serde_bytes::ByteBuf;
 
+use self::mistakes::{Mistakes, MistakesAction};
 use crate::data::{CLASSES, PIXELS};
 use crate::protocol::{Command, DataProgress, DeviceKind, DeviceReason, Event, Failure, LayerMaps, RunId, VERSION};
+use crate::training::exam::Exam;
 use crate::training::{Checkpoint, RunConfig, Score, StepPoint};
 
 /// Milliseconds between two readings of the same drawing while the network learns.
@@ -217,6 +221,8 @@ pub enum Action {
     Recover(WayOn),
     /// Open another device.
     UseDevice(DeviceChoice),
+    /// Look at the mistakes.
+    Mistakes(MistakesAction),
 }
 
 /// What the user wants to train on.
@@ -282,6 +288,8 @@ pub struct PageState {
     pub run: Option<Run>,
     /// What the network made of the drawing.
     pub answer: Option<Answer>,
+    /// The mistakes of the latest test.
+    pub mistakes: Mistakes,
     live: Option<RunId>,
     last_run: u32,
     resume_here: bool,
@@ -304,6 +312,7 @@ impl PageState {
             settings,
             run: None,
             answer: None,
+            mistakes: Mistakes::default(),
             live: None,
             last_run: 0,
             resume_here: false,
@@ -415,6 +424,7 @@ impl PageState {
                 self.choice = choice;
                 self.restart(choice, DeviceReason::Asked, now)
             }
+            Action::Mistakes(action) => self.mistakes.act(action),
             _ => Vec::new(),
         }
     }
@@ -471,11 +481,13 @@ impl PageState {
             }
             Event::Resumed { .. } => self.set_phase(Phase::Training(Activity::Running), now),
             Event::Testing { done, total, .. } => self.set_phase(Phase::Evaluating { done, total }, now),
+            Event::Examined { exam, .. } => return self.examined(*exam),
             Event::Finished { step, stopped, best_epoch, test, .. } => {
                 self.set_step(step);
                 if let Some(run) = &mut self.run {
                     run.best = best_epoch.or(run.best);
-                    run.test = test.or(run.test);
+                    // What was counted here knows better which images do not count.
+                    run.test = run.test.or(test);
                 }
                 self.set_phase(Phase::Finished { stopped: stopped && test.is_none() }, now);
                 return self.read_again(now);
@@ -486,6 +498,7 @@ impl PageState {
                     self.answer = Some(Answer { probabilities, inside });
                 }
             }
+            Event::Images { indices, pixels, .. } => self.mistakes.received(&indices, &pixels),
             Event::Failed { run, failure } => return self.fail(failure, run.is_some(), now),
         }
         Vec::new()
@@ -503,6 +516,13 @@ impl PageState {
             self.set_phase(Phase::Training(Activity::Running), now);
         }
         if now - self.asked_at >= READ_AGAIN_MS { self.read_again(now) } else { Vec::new() }
+    }
+
+    fn examined(&mut self, exam: Exam) -> Vec<Request> {
+        let Some(run) = &mut self.run else { return Vec::new() };
+        let (score, requests) = self.mistakes.examined(exam, run.config.network.classes);
+        run.test = Some(score);
+        requests
     }
 
     fn set_step(&mut self, step: u32) {

@@ -20,7 +20,7 @@ use crate::data::order::{Stream, rng};
 use crate::data::{CLASSES, Dataset, Images, PIXELS, SIDE, Split};
 use crate::device::{DeviceLost, Opened, read};
 use crate::model::{Network, summarize};
-use crate::protocol::{Command, DeviceKind, Event, Failure, LayerMaps, RunId};
+use crate::protocol::{Command, DeviceKind, Event, Failure, LayerMaps, MOST_IMAGES, RunId};
 
 /// What the manifest promises: how many images of each split there will be.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -126,9 +126,19 @@ impl Session {
                     run.learning_rate = learning_rate;
                 }
             }
+            Command::Images { id, split, indices } => return vec![self.images(id, split, indices)],
             Command::Predict { .. } | Command::Open { .. } | Command::FetchAgain => {}
         }
         Vec::new()
+    }
+
+    /// Images to look at: those of `indices` that are here, and not more than can be asked for.
+    fn images(&self, id: u32, split: Split, mut indices: Vec<u32>) -> Event {
+        let images = self.data.split(split);
+        indices.retain(|index| (*index as usize) < images.len());
+        indices.truncate(MOST_IMAGES);
+        let pixels: Vec<u8> = indices.iter().flat_map(|index| images.image(*index as usize)).copied().collect();
+        Event::Images { id, indices, pixels: ByteBuf::from(pixels) }
     }
 
     fn run_mut(&mut self, id: RunId) -> Option<&mut Run> {
@@ -282,7 +292,9 @@ impl Session {
                 if done < total {
                     events.push(Event::Testing { run: id, done, total });
                 } else {
-                    let score = evaluation.score();
+                    let exam = evaluation.exam();
+                    let score = exam.score();
+                    events.push(Event::Examined { run: id, exam: Box::new(exam) });
                     run.end(run.unfinished(), Some(score), events);
                 }
             }
