@@ -7,9 +7,10 @@
 use serde::{Deserialize, Serialize};
 use serde_bytes::ByteBuf;
 
-use crate::data::{CLASSES, Split};
+use crate::data::Split;
+use crate::data::set::{SetCounts, SetFile, SetProblem};
 use crate::training::exam::Exam;
-use crate::training::finetune::Basis;
+use crate::training::finetune::{Basis, Comparison, FineTuneProblem, Prepared};
 use crate::training::{Checkpoint, RunConfig, Score, StepPoint};
 
 /// Raised with every change of the types in this module. A worker answers [`Event::Ready`] with its own.
@@ -81,7 +82,7 @@ pub enum Command {
         one_batch: bool,
         /// Go on from here instead of from the beginning.
         from: Option<Box<Checkpoint>>,
-        /// What a fine-tuning run starts from; set if `config.finetune` is.
+        /// What a fine-tuning run starts from; set if `config.finetune` is. Without it, `from` has its own.
         basis: Option<Box<Basis>>,
     },
     /// Pause after the batch under way.
@@ -115,6 +116,16 @@ pub enum Command {
         run: RunId,
         /// The new rate.
         learning_rate: f64,
+    },
+    /// Take in a data set in IDX files, to fine-tune on: an image file and a label file, or two of each (a training
+    /// and a test part), in any order, each packed by gzip or not.
+    ImportSet {
+        /// Comes back in the answer.
+        id: u32,
+        /// What it is called from now on; a set of that name is replaced.
+        name: String,
+        /// The files.
+        files: Vec<SetFile>,
     },
     /// Read a drawing. Only the latest one is answered.
     Predict {
@@ -200,6 +211,22 @@ pub enum Event {
         /// The run.
         run: RunId,
     },
+    /// A fine-tuning run prepares its data: it makes the new images, and computes what the frozen layers answer.
+    Preparing {
+        /// The run.
+        run: RunId,
+        /// Images done.
+        done: u32,
+        /// All images.
+        total: u32,
+    },
+    /// A fine-tuning run has its data, and trains from here on.
+    Prepared {
+        /// The run.
+        run: RunId,
+        /// What there is.
+        prepared: Box<Prepared>,
+    },
     /// The device prepares its kernels for the run's first batch.
     Compiling {
         /// The run.
@@ -254,13 +281,13 @@ pub enum Event {
         /// The run.
         run: RunId,
     },
-    /// The test is under way.
+    /// The test is under way; in fine-tuning, all exams before and after.
     Testing {
         /// The run.
         run: RunId,
         /// Images looked at.
         done: u32,
-        /// All test images.
+        /// All images to look at.
         total: u32,
     },
     /// What the test's network made of each test image. Comes before [`Event::Finished`].
@@ -269,6 +296,14 @@ pub enum Event {
         run: RunId,
         /// The readings.
         exam: Box<Exam>,
+    },
+    /// A fine-tuning run was compared with what it started from. [`Event::Finished`] follows, whose test is the one
+    /// on the old test set, if that applies.
+    Compared {
+        /// The run.
+        run: RunId,
+        /// Before and after.
+        comparison: Box<Comparison>,
     },
     /// The run ended.
     Finished {
@@ -287,8 +322,8 @@ pub enum Event {
     Prediction {
         /// The id of the command.
         id: u32,
-        /// One for each digit; they sum to 1.
-        probabilities: [f32; CLASSES],
+        /// One for each class of the network; they sum to 1.
+        probabilities: Vec<f32>,
         /// What each layer made of it.
         inside: Vec<LayerMaps>,
     },
@@ -300,6 +335,22 @@ pub enum Event {
         indices: Vec<u32>,
         /// `indices × 784` bytes.
         pixels: ByteBuf,
+    },
+    /// A data set was taken in.
+    SetImported {
+        /// The id of the command.
+        id: u32,
+        /// Its name.
+        name: String,
+        /// What is in it.
+        counts: SetCounts,
+    },
+    /// Files are no data set that can be used.
+    SetRefused {
+        /// The id of the command.
+        id: u32,
+        /// What is wrong.
+        problem: SetProblem,
     },
     /// Something failed.
     Failed {
@@ -315,6 +366,8 @@ impl Event {
     pub fn run(&self) -> Option<RunId> {
         match self {
             Event::Started { run }
+            | Event::Preparing { run, .. }
+            | Event::Prepared { run, .. }
             | Event::Compiling { run }
             | Event::Waiting { run }
             | Event::Steps { run, .. }
@@ -325,13 +378,16 @@ impl Event {
             | Event::Resumed { run }
             | Event::Testing { run, .. }
             | Event::Examined { run, .. }
+            | Event::Compared { run, .. }
             | Event::Finished { run, .. } => Some(*run),
             Event::Failed { run, .. } => *run,
             Event::Ready { .. }
             | Event::Opened { .. }
             | Event::Data(_)
             | Event::Prediction { .. }
-            | Event::Images { .. } => None,
+            | Event::Images { .. }
+            | Event::SetImported { .. }
+            | Event::SetRefused { .. } => None,
         }
     }
 }
@@ -411,5 +467,11 @@ pub enum Failure {
     Configuration {
         /// What is wrong.
         what: String,
+    },
+    /// A fine-tuning run that can't start.
+    #[error("{problem}")]
+    FineTune {
+        /// Why not.
+        problem: FineTuneProblem,
     },
 }

@@ -270,10 +270,10 @@ async fn a_drawing_is_read_after_each_stroke_and_cleared() {
     assert_eq!(pixels.len(), 784);
     assert!(pixels[14 * 28 + 14] > 200 && pixels[14 * 28 + 4] == 0, "a stroke in the middle");
     assert_eq!(page.text("prediction"), "", "not answered yet");
-    let mut probabilities = [0.0; CLASSES];
+    let mut probabilities = vec![0.0; CLASSES];
     (probabilities[7], probabilities[3]) = (0.58, 0.42);
     let inside = vec![LayerMaps { name: "conv1".into(), side: 28, maps: ByteBuf::from(vec![9; 32 * 784]) }];
-    page.tell([Event::Prediction { id: *id, probabilities, inside }]).await;
+    page.tell([Event::Prediction { id: *id, probabilities: probabilities.clone(), inside }]).await;
     assert_eq!(page.text("prediction"), "7");
     assert!(page.get("prediction").parent_element().unwrap().text_content().unwrap().contains("torn with a 3"));
     page.click("pad-clear").await;
@@ -443,7 +443,7 @@ fn commands_and_events_come_through_as_they_were() {
         DeviceReason::Lost,
     ];
     let score = score(4900);
-    let mut probabilities = [0.0; CLASSES];
+    let mut probabilities = vec![0.0; CLASSES];
     probabilities[4] = 1.0;
     let inside = vec![LayerMaps { name: "conv1".into(), side: 2, maps: ByteBuf::from(vec![1, 2, 3, 4]) }];
     let mut events = vec![

@@ -232,6 +232,7 @@ both! {
             optimizer: ByteBuf::new(),
             best: None,
             without_gain: 0,
+            basis: None,
         }));
         session.handle(Command::Start { run: RunId(2), config: small_config(), one_batch: false, from, basis: None });
         let events = drive(&mut session).await;

@@ -51,6 +51,17 @@ impl Images {
         &self.pixels[index * PIXELS..(index + 1) * PIXELS]
     }
 
+    /// Images of each of `classes` classes.
+    pub fn per_class(&self, classes: usize) -> Vec<u32> {
+        let mut counts = vec![0; classes];
+        for &label in &self.labels {
+            if let Some(count) = counts.get_mut(usize::from(label)) {
+                *count += 1;
+            }
+        }
+        counts
+    }
+
     /// Appends another set of images.
     pub fn append(&mut self, mut other: Images) {
         self.pixels.append(&mut other.pixels);

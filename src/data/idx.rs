@@ -3,6 +3,8 @@
 //! Called at set-up, and wherever someone hands in an IDX set of their own. Sizes are held against the file's length
 //! before anything is allocated.
 
+use serde::{Deserialize, Serialize};
+
 use super::{CLASSES, Images, PIXELS, SIDE};
 
 /// Magic number of unsigned bytes in three dimensions: images, rows, columns.
@@ -11,7 +13,8 @@ pub const IMAGES_MAGIC: u32 = 2051;
 pub const LABELS_MAGIC: u32 = 2049;
 
 /// Why bytes are no IDX file, or not one of ours.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+#[serde(rename_all = "kebab-case")]
 pub enum IdxError {
     /// Too short for a header.
     #[error("an IDX file starts with {expected} bytes of header; this one ends after {found}")]

@@ -9,12 +9,12 @@ pub mod augment;
 pub mod drawing;
 #[cfg(feature = "data")]
 pub mod gzip;
-#[cfg(feature = "data")]
 pub mod idx;
 #[cfg(feature = "data")]
 pub mod manifest;
 pub mod order;
 pub mod picture;
+pub mod set;
 #[cfg(feature = "data")]
 pub mod shard;
 #[cfg(feature = "data")]

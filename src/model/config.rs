@@ -49,6 +49,30 @@ pub struct NetworkConfig {
     pub dropout: f64,
 }
 
+/// Which layers learn.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Trainable {
+    /// All of them.
+    #[default]
+    Everything,
+    /// The dense layers; convolutions, pools and batch norm stay as they are.
+    Dense,
+    /// The last dense layer alone.
+    Last,
+}
+
+impl Trainable {
+    /// Layers that don't learn, from the image on: convolution blocks first, then dense layers.
+    pub fn frozen(self, config: &NetworkConfig) -> usize {
+        match self {
+            Trainable::Everything => 0,
+            Trainable::Dense => config.convolutions.len(),
+            Trainable::Last => config.convolutions.len() + config.dense.len(),
+        }
+    }
+}
+
 impl Default for NetworkConfig {
     /// The article's network: 130,250 parameters.
     fn default() -> Self {

@@ -11,8 +11,8 @@ pub mod network;
 pub mod saved;
 pub mod summary;
 
-pub use config::{Convolution, NetworkConfig, Padding};
+pub use config::{Convolution, NetworkConfig, Padding, Trainable};
 #[cfg(feature = "cpu")]
 pub use network::{Network, WeightsError};
 pub use saved::SavedModel;
-pub use summary::{Layer, NetworkError, Summary, summarize};
+pub use summary::{Layer, NetworkError, Summary, summarize, trainable_parameters};

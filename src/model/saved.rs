@@ -14,4 +14,8 @@ pub struct SavedModel {
     pub classes: Vec<String>,
     /// All parameters and batch norm statistics, little-endian f32, in the order of `Network::parts`.
     pub weights: ByteBuf,
+    /// Test images that it, or a network that it comes from, was given to learn from; ascending. They count in no
+    /// test of it.
+    #[serde(default)]
+    pub left_out: Vec<u32>,
 }

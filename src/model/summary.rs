@@ -1,7 +1,7 @@
 //! Shapes and parameters of each layer, as Keras prints them; and, for a network that can't be built, which layer
 //! fails and why.
 
-use super::{NetworkConfig, Padding};
+use super::{NetworkConfig, Padding, Trainable};
 use crate::data::SIDE;
 
 /// One line of a summary.
@@ -26,6 +26,17 @@ impl Summary {
     /// All trainable parameters.
     pub fn parameters(&self) -> usize {
         self.layers.iter().map(|layer| layer.parameters).sum()
+    }
+
+    /// Whether a layer learns. It has parameters then, and [`Trainable`] leaves it out of what is frozen.
+    pub fn learns(&self, layer: &Layer, trainable: Trainable) -> bool {
+        let last = self.layers.iter().rfind(|layer| layer.parameters > 0);
+        layer.parameters > 0
+            && match trainable {
+                Trainable::Everything => true,
+                Trainable::Dense => layer.name.starts_with("dense"),
+                Trainable::Last => Some(layer) == last,
+            }
     }
 
     /// The layer of that name.
@@ -66,6 +77,12 @@ pub enum NetworkError {
     /// Dropout outside 0 … 0.9.
     #[error("Dropout must lie between 0 and 0.9.")]
     Dropout,
+}
+
+/// Parameters that learn; `None` for a network that can't be built.
+pub fn trainable_parameters(config: &NetworkConfig, trainable: Trainable) -> Option<usize> {
+    let summary = summarize(config).ok()?;
+    Some(summary.layers.iter().filter(|layer| summary.learns(layer, trainable)).map(|layer| layer.parameters).sum())
 }
 
 /// The most filters or dense outputs that one layer may have.

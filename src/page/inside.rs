@@ -212,9 +212,11 @@ fn TenAnswers(parameters: usize) -> impl IntoView {
     });
     let rows = (0..CLASSES)
         .map(|digit| {
-            let share = move || answer.get().map_or(0.0, |(probabilities, _)| probabilities[digit]);
+            let share = move || {
+                answer.with(|answer| answer.as_ref().and_then(|(shares, _)| shares.get(digit).copied()).unwrap_or(0.0))
+            };
             view! {
-                <div class:top=move || answer.get().is_some_and(|(_, top)| top == digit)>
+                <div class:top=move || answer.with(|answer| answer.as_ref().is_some_and(|(_, top)| *top == digit))>
                     <span>{digit}</span>
                     <i style:--p=move || format!("{:.1}%", share() * 100.0)></i>
                     <span>{move || (share() >= 0.02).then(|| format!("{:.0}", share() * 100.0))}</span>

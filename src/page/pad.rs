@@ -416,8 +416,11 @@ fn Answers(empty: RwSignal<bool>) -> impl IntoView {
         let lang = page.lang.get();
         if empty.get() || opened.get() { lang.answers_wait() } else { lang.answers_wait_engine() }
     };
-    let probability =
-        move |digit: usize| answer.with(|answer| answer.as_ref().map_or(0.0, |answer| answer.probabilities[digit]));
+    let probability = move |digit: usize| {
+        answer.with(|answer| {
+            answer.as_ref().map_or(0.0, |answer| answer.probabilities.get(digit).copied().unwrap_or(0.0))
+        })
+    };
     let bars = (0..CLASSES)
         .map(|digit| {
             view! {

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 use serde_bytes::ByteBuf;
 
+use super::finetune::Basis;
 use super::{RunConfig, Score};
 
 /// A run between two steps.
@@ -26,6 +27,9 @@ pub struct Checkpoint {
     pub best: Option<BestNetwork>,
     /// Validations in a row that brought nothing better; for early stopping.
     pub without_gain: u32,
+    /// What a fine-tuning run started from, so that its data can be prepared again and before and after compared.
+    #[serde(default)]
+    pub basis: Option<Box<Basis>>,
 }
 
 /// The network with the best validation.

@@ -48,7 +48,7 @@ pub struct RunConfig {
     pub batch_size: u32,
     /// The optimizer's step size, before the schedule.
     pub learning_rate: f64,
-    /// How many of the training images are used, from the first on.
+    /// How many of the training images are used, from the first on; in fine-tuning, of the new ones.
     pub train_size: u32,
     /// Decides first weights, order of batches, dropout and augmentation.
     pub seed: u32,
@@ -134,15 +134,20 @@ impl Default for RunConfig {
 }
 
 impl RunConfig {
+    /// Images that an epoch looks at.
+    pub fn images(&self) -> u32 {
+        self.finetune.as_ref().map_or(self.train_size, |finetune| finetune.images)
+    }
+
     /// Images in a batch: never more than there are to train on.
     pub fn batch_len(&self) -> usize {
-        self.batch_size.min(self.train_size).max(1) as usize
+        self.batch_size.min(self.images()).max(1) as usize
     }
 
     /// Full batches in an epoch. The last, partial one is left out: every batch has the same shape, and the shuffle
     /// leaves out other images each time.
     pub fn batches_per_epoch(&self) -> u32 {
-        (self.train_size / self.batch_len() as u32).max(1)
+        (self.images() / self.batch_len() as u32).max(1)
     }
 
     /// Steps of the whole run.

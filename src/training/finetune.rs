@@ -1,22 +1,13 @@
 //! Fine-tuning: what a run that starts from a trained network is told besides its [`super::RunConfig`]. Plain data.
 
+use std::ops::RangeInclusive;
+
 use serde::{Deserialize, Serialize};
 use serde_bytes::ByteBuf;
 
+use super::exam::Exam;
 use crate::model::SavedModel;
-
-/// Which layers learn.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Trainable {
-    /// All of them.
-    Everything,
-    /// The dense layers; convolutions, pools and batch norm stay as they are.
-    #[default]
-    Dense,
-    /// The last dense layer alone.
-    Last,
-}
+pub use crate::model::Trainable;
 
 /// A change of MNIST's images that makes new data of them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -41,7 +32,7 @@ pub enum NewData {
     Yours,
     /// A set that was imported, by its name.
     Set {
-        /// As `Event::Imported` told it.
+        /// As the page named it in `Command::ImportSet`.
         name: String,
     },
     /// MNIST, changed.
@@ -52,16 +43,35 @@ pub enum NewData {
 }
 
 /// What fine-tuning is told besides the run's configuration. Part of [`super::RunConfig`].
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+///
+/// The network of the run is the basis' own: [`super::RunConfig::network`] has its convolutions, dense layers and
+/// batch norm, with as many classes as there are names in `classes`, if there are any. Dropout is free.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct FineTune {
     /// Which layers learn.
     pub trainable: Trainable,
-    /// What they learn from.
+    /// What they learn from. [`super::RunConfig::train_size`] is the most that is used of it.
     pub data: NewData,
-    /// Names of new classes, 2 to 20: the last layer is replaced. Empty: the network's own classes stay.
+    /// Names of new classes, [`CLASSES`] of them: the last layer is replaced. Empty: the network's own classes stay.
     pub classes: Vec<String>,
-    /// MNIST images mixed in for each new one, 0 to 4, against forgetting.
+    /// Images of the first training mixed in for each new one, in [`REPLAY`], against forgetting. They need the
+    /// network's own classes.
     pub replay: f64,
+    /// Images that an epoch looks at, new and replayed. 0 until the run has prepared its data: the session finds it
+    /// and tells it in [`Prepared`], so that everything that counts batches need only ask the configuration.
+    pub images: u32,
+}
+
+/// Bounds of the number of new classes.
+pub const CLASSES: RangeInclusive<usize> = 2..=20;
+/// Bounds of [`FineTune::replay`].
+pub const REPLAY: RangeInclusive<f64> = 0.0..=4.0;
+
+impl Default for FineTune {
+    fn default() -> Self {
+        Self { trainable: Trainable::Dense, data: NewData::Yours, classes: Vec::new(), replay: 0.0, images: 0 }
+    }
 }
 
 /// Where a sample comes from.
@@ -101,4 +111,112 @@ pub struct Basis {
     pub model: SavedModel,
     /// The user's samples, for [`NewData::Yours`].
     pub samples: Vec<Sample>,
+}
+
+/// What a fine-tuning run works with, counted before its first step. Counts are one for each class.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Prepared {
+    /// A name for each output of the network.
+    pub classes: Vec<String>,
+    /// New images that are trained on.
+    pub train: Vec<u32>,
+    /// New images that choose the best epoch; never trained on.
+    pub validation: Vec<u32>,
+    /// New images that before and after are measured on; never trained on.
+    pub held_out: Vec<u32>,
+    /// Whether the same images do both, because there are too few to set more aside: what is measured is a little
+    /// flattering then.
+    pub validation_is_held_out: bool,
+    /// Images of the first training that are mixed in.
+    pub replayed: u32,
+    /// Images that an epoch looks at: [`FineTune::images`].
+    pub images: u32,
+    /// Parameters that learn.
+    pub trainable: u32,
+    /// All parameters.
+    pub parameters: u32,
+    /// Whether what the frozen layers answer was computed once and kept; otherwise it is computed for each batch.
+    pub kept: bool,
+    /// Test images that count no longer, because they were added to the new data of this run or of one before it.
+    pub left_out: Vec<u32>,
+}
+
+/// The same exam before and after.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct BeforeAfter {
+    /// By the network that the run began with: the basis, or with replaced classes the basis with a new last layer.
+    pub before: Exam,
+    /// By the run's best network.
+    pub after: Exam,
+}
+
+/// Before and after a fine-tuning run.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Comparison {
+    /// On the held-out new data.
+    pub held_out: BeforeAfter,
+    /// The ids of the held-out samples, in the exam's order; empty if the new data are not samples.
+    pub samples: Vec<u32>,
+    /// On the old test set: what was forgotten. `None` if the classes were replaced, so that it no longer applies.
+    pub old_test: Option<BeforeAfter>,
+}
+
+/// Why a fine-tuning run can't start.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, thiserror::Error)]
+#[serde(tag = "kind", rename_all = "kebab-case")]
+pub enum FineTuneProblem {
+    /// It came without the network to start from, or with one that can't be read.
+    #[error("the network to start from can't be used: {what}")]
+    Basis {
+        /// Why not.
+        what: String,
+    },
+    /// The configuration's network is another one than the basis.
+    #[error("the recipe's network is not the one that the run starts from")]
+    OtherNetwork,
+    /// Too few or too many classes.
+    #[error("{count} classes; {} to {} are possible", CLASSES.start(), CLASSES.end())]
+    Classes {
+        /// How many were named.
+        count: u32,
+    },
+    /// Old images can't be mixed in, because their classes are gone.
+    #[error("old images can't be mixed in when the classes are replaced")]
+    ReplayWithNewClasses,
+    /// An imported set is not here (any more).
+    #[error("the set {name} is not here; import it again")]
+    NoSet {
+        /// Its name.
+        name: String,
+    },
+    /// An image is of a class that the network does not have.
+    #[error("class {label} in the new data; the network has {classes} classes")]
+    Label {
+        /// The image's class.
+        label: u8,
+        /// The network's.
+        classes: u32,
+    },
+    /// A sample that is not 28×28.
+    #[error("sample {id} has {found} pixels")]
+    Sample {
+        /// Its id.
+        id: u32,
+        /// Its pixels.
+        found: u32,
+    },
+    /// Nothing to train on.
+    #[error("there is no new image to train on")]
+    NothingToTrainOn,
+    /// Nothing to measure on.
+    #[error("no new image is held out, so nothing could be measured")]
+    NothingHeldOut,
+    /// A checkpoint of other data than what is here now.
+    #[error("the saved run looked at {expected} images an epoch, and {found} are here")]
+    OtherData {
+        /// In the checkpoint.
+        expected: u32,
+        /// Here.
+        found: u32,
+    },
 }

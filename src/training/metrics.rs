@@ -29,4 +29,23 @@ impl Score {
     pub fn accuracy(&self) -> f32 {
         if self.total == 0 { 0.0 } else { self.correct as f32 / self.total as f32 }
     }
+
+    /// The interval that holds the true accuracy with 95 % confidence.
+    pub fn interval(&self) -> (f32, f32) {
+        wilson(self.correct, self.total)
+    }
+}
+
+/// The interval that holds the true share with 95 % confidence, when `correct` of `total` were right (Wilson 1927).
+/// 0 to 1 when nothing was looked at: then nothing is known.
+pub fn wilson(correct: u32, total: u32) -> (f32, f32) {
+    const Z: f64 = 1.959_963_984_540_054;
+    if total == 0 {
+        return (0.0, 1.0);
+    }
+    let (n, share) = (f64::from(total), f64::from(correct) / f64::from(total));
+    let scale = 1.0 + Z * Z / n;
+    let middle = (share + Z * Z / (2.0 * n)) / scale;
+    let half = Z / scale * (share * (1.0 - share) / n + Z * Z / (4.0 * n * n)).sqrt();
+    ((middle - half).max(0.0) as f32, (middle + half).min(1.0) as f32)
 }

@@ -23,4 +23,4 @@ pub mod trainer;
 
 pub use checkpoint::{BestNetwork, Checkpoint};
 pub use config::RunConfig;
-pub use metrics::{Score, StepPoint};
+pub use metrics::{Score, StepPoint, wilson};

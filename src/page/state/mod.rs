@@ -6,7 +6,7 @@ pub mod mistakes;
 use serde_bytes::ByteBuf;
 
 use self::mistakes::{Mistakes, MistakesAction};
-use crate::data::{CLASSES, PIXELS};
+use crate::data::PIXELS;
 use crate::protocol::{Command, DataProgress, DeviceKind, DeviceReason, Event, Failure, LayerMaps, RunId, VERSION};
 use crate::training::exam::Exam;
 use crate::training::{Checkpoint, RunConfig, Score, StepPoint};
@@ -172,19 +172,19 @@ impl Run {
 }
 
 /// How an answer reads.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Reading {
-    /// One for each digit.
-    pub probabilities: [f32; CLASSES],
-    /// The most likely digit and the second, each with its probability.
+    /// One for each class.
+    pub probabilities: Vec<f32>,
+    /// The most likely class and the second, each with its probability.
     pub best: [(usize, f32); 2],
 }
 
 /// What the network made of the drawing.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Answer {
-    /// One for each digit.
-    pub probabilities: [f32; CLASSES],
+    /// One for each class.
+    pub probabilities: Vec<f32>,
     /// The layers' outputs.
     pub inside: Vec<LayerMaps>,
 }
@@ -194,7 +194,7 @@ impl Answer {
     pub fn reading(&self) -> Reading {
         let mut order: Vec<_> = self.probabilities.iter().copied().enumerate().collect();
         order.sort_by(|a, b| b.1.total_cmp(&a.1));
-        Reading { probabilities: self.probabilities, best: [order[0], order[1]] }
+        Reading { probabilities: self.probabilities.clone(), best: [order[0], order[1]] }
     }
 }
 
@@ -394,6 +394,7 @@ impl PageState {
             }
             Failure::NotFinite { .. } => vec![WayOn::GoBack(epoch.unwrap_or(0)), WayOn::ChangeRecipe],
             Failure::Configuration { .. } => vec![WayOn::Defaults, WayOn::ChangeRecipe],
+            Failure::FineTune { .. } => vec![WayOn::ChangeRecipe],
             Failure::Unsupported { .. } => Vec::new(),
         }
     }
@@ -454,6 +455,15 @@ impl PageState {
                 return self.begin_pending();
             }
             Event::Started { .. } => {}
+            Event::Preparing { .. } => self.set_phase(Phase::Training(Activity::Waiting), now),
+            Event::Prepared { prepared, .. } => {
+                // From here on the length of the run is known.
+                if let Some(finetune) = self.run.as_mut().and_then(|run| run.config.finetune.as_mut()) {
+                    finetune.images = prepared.images;
+                }
+                self.set_phase(Phase::Training(Activity::Running), now);
+            }
+            Event::Compared { .. } | Event::SetImported { .. } | Event::SetRefused { .. } => {}
             Event::Compiling { .. } => self.set_phase(Phase::Training(Activity::Compiling), now),
             Event::Waiting { .. } => self.set_phase(Phase::Training(Activity::Waiting), now),
             Event::Steps { points, images_per_second, .. } => return self.steps(&points, images_per_second, now),
@@ -702,5 +712,6 @@ pub fn failure_kind(failure: &Failure) -> &'static str {
         Failure::NotFinite { .. } => "not-finite",
         Failure::GpuLost { .. } => "gpu-lost",
         Failure::Configuration { .. } => "configuration",
+        Failure::FineTune { .. } => "fine-tune",
     }
 }

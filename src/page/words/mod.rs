@@ -200,6 +200,7 @@ impl Lang {
             Failure::NotFinite { .. } => self.pick("The loss is no longer a number.", "损失不再是一个数。"),
             Failure::GpuLost { .. } => self.pick("The GPU went away. Nothing is lost.", "显卡断开了，什么都没丢。"),
             Failure::Configuration { .. } => self.pick("This recipe can't be run.", "这个配方无法运行。"),
+            Failure::FineTune { .. } => self.pick("This fine-tuning can't start.", "这次微调无法开始。"),
         }
         .into()
     }
@@ -318,6 +319,7 @@ impl Lang {
                     .into();
             }
             Failure::Configuration { what } => return what.clone(),
+            Failure::FineTune { problem } => return problem.to_string(),
             _ => {}
         }
         let checkpoint = state.run.as_ref().and_then(|run| run.checkpoint.as_ref());
@@ -432,6 +434,9 @@ impl Lang {
             ),
             Failure::Configuration { what } => {
                 (self.pick("The recipe needs a change", "配方需要修改").into(), what.clone())
+            }
+            Failure::FineTune { problem } => {
+                (self.pick("Fine-tuning needs something else", "微调还缺条件").into(), problem.to_string())
             }
         }
     }

@@ -127,7 +127,7 @@ impl Session {
                 }
             }
             Command::Images { id, split, indices } => return vec![self.images(id, split, indices)],
-            Command::Predict { .. } | Command::Open { .. } | Command::FetchAgain => {}
+            Command::Predict { .. } | Command::Open { .. } | Command::FetchAgain | Command::ImportSet { .. } => {}
         }
         Vec::new()
     }
@@ -341,14 +341,11 @@ fn check(config: &RunConfig) -> Result<(), String> {
 }
 
 /// Probabilities from logits; the largest is subtracted first, so that nothing overflows.
-fn softmax(logits: &[f32]) -> [f32; CLASSES] {
+fn softmax(logits: &[f32]) -> Vec<f32> {
     let largest = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-    let mut probabilities = [0.0; CLASSES];
-    for (p, logit) in probabilities.iter_mut().zip(logits) {
-        *p = (logit - largest).exp();
-    }
-    let sum: f32 = probabilities.iter().sum();
-    probabilities.map(|p| p / sum)
+    let exponentials: Vec<f32> = logits.iter().map(|logit| (logit - largest).exp()).collect();
+    let sum: f32 = exponentials.iter().sum();
+    exponentials.into_iter().map(|e| e / sum).collect()
 }
 
 /// Maps scaled to bytes by the layer's largest value; all are ≥ 0 after ReLU.

@@ -257,6 +257,7 @@ impl Run {
             optimizer: ByteBuf::new(),
             best,
             without_gain: 0,
+            basis: None,
         })
     }
 
