@@ -35,6 +35,7 @@ fn checkpoint(epoch: u32) -> Box<Checkpoint> {
         optimizer: ByteBuf::new(),
         best: None,
         without_gain: 0,
+        basis: None,
     })
 }
 
