@@ -11,6 +11,7 @@ use crate::data::Split;
 use crate::data::set::{SetCounts, SetFile, SetProblem};
 use crate::training::exam::Exam;
 use crate::training::finetune::{Basis, Comparison, FineTuneProblem, Prepared};
+use crate::training::sweep::{SweepConfig, Trial};
 use crate::training::{Checkpoint, RunConfig, Score, StepPoint};
 
 /// Raised with every change of the types in this module. A worker answers [`Event::Ready`] with its own.
@@ -126,6 +127,18 @@ pub enum Command {
         name: String,
         /// The files.
         files: Vec<SetFile>,
+    },
+    /// Begin a sweep. A run that is there is set aside, and is there again when the sweep has ended.
+    Sweep {
+        /// Names the sweep and all of its runs.
+        run: RunId,
+        /// What is tried.
+        config: Box<SweepConfig>,
+    },
+    /// End a sweep; what it has measured stays.
+    StopSweep {
+        /// The sweep.
+        run: RunId,
     },
     /// Read a drawing. Only the latest one is answered.
     Predict {
@@ -318,6 +331,14 @@ pub enum Event {
         /// The test, if it was taken.
         test: Option<Score>,
     },
+    /// Something changed in a sweep. It has ended when nothing is to come of any trial ([`Trial::is_open`]). Of a
+    /// sweep's runs nothing else is told but their steps, and what they wait for.
+    Sweep {
+        /// The sweep.
+        run: RunId,
+        /// All trials, in the order in which they run.
+        trials: Vec<Trial>,
+    },
     /// A drawing was read.
     Prediction {
         /// The id of the command.
@@ -379,7 +400,8 @@ impl Event {
             | Event::Testing { run, .. }
             | Event::Examined { run, .. }
             | Event::Compared { run, .. }
-            | Event::Finished { run, .. } => Some(*run),
+            | Event::Finished { run, .. }
+            | Event::Sweep { run, .. } => Some(*run),
             Event::Failed { run, .. } => *run,
             Event::Ready { .. }
             | Event::Opened { .. }

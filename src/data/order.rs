@@ -16,6 +16,8 @@ pub enum Stream {
     Order(u32),
     /// Dropout masks.
     Dropout,
+    /// The settings that a sweep draws.
+    Sweep,
 }
 
 /// A generator for one purpose of a run. Streams of one seed are independent of each other (ChaCha's stream number),
@@ -25,6 +27,7 @@ pub fn rng(seed: u32, stream: Stream) -> ChaCha8Rng {
     rng.set_stream(match stream {
         Stream::Weights => 0,
         Stream::Dropout => 1,
+        Stream::Sweep => u64::MAX,
         Stream::Order(epoch) => 2 + u64::from(epoch),
     });
     rng

@@ -502,6 +502,7 @@ impl PageState {
                 self.set_phase(Phase::Finished { stopped: stopped && test.is_none() }, now);
                 return self.read_again(now);
             }
+            Event::Sweep { .. } => {}
             Event::Prediction { id, probabilities, inside } => {
                 if id > self.answered && self.drawing.is_some() {
                     self.answered = id;

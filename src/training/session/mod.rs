@@ -8,11 +8,13 @@
 //! ```
 
 mod run;
+mod sweep;
 
 use burn::tensor::{Tensor, TensorData};
 use serde_bytes::ByteBuf;
 
 use self::run::{Activity, Best, Meter, Pace, Run};
+use self::sweep::Tuning;
 use super::evaluation::Evaluation;
 use super::trainer::Trainer;
 use super::{BestNetwork, Checkpoint, RunConfig, config};
@@ -35,12 +37,14 @@ pub struct Expected {
     pub block: usize,
 }
 
-/// One device, one data set, at most one run.
+/// One device, one data set, at most one run, or one sweep.
 pub struct Session {
     device: Opened,
     data: Dataset,
     expected: Expected,
     run: Option<Run>,
+    /// The sweep that `run` is a trial of.
+    tuning: Option<Tuning>,
     /// Answers drawings before the first run.
     untrained: Network,
     /// The latest drawing that was not answered yet.
@@ -60,6 +64,7 @@ impl Session {
             data: Dataset::default(),
             expected: Expected::default(),
             run: None,
+            tuning: None,
             untrained,
             drawing: None,
             warm,
@@ -86,8 +91,11 @@ impl Session {
     pub fn handle(&mut self, command: Command) -> Vec<Event> {
         match command {
             Command::Start { run, config, one_batch, from, basis: _ } => {
+                self.end_sweep();
                 return self.start(run, config, one_batch, from.map(|from| *from));
             }
+            Command::Sweep { run, config } => return self.sweep(run, *config),
+            Command::StopSweep { run } => return self.stop_sweep(run),
             Command::Predict { id, pixels } if pixels.len() == PIXELS => self.drawing = Some((id, pixels.into_vec())),
             Command::Pause { run } => {
                 if let Some(run) = self.run_mut(run) {
@@ -142,7 +150,7 @@ impl Session {
     }
 
     fn run_mut(&mut self, id: RunId) -> Option<&mut Run> {
-        self.run.as_mut().filter(|run| run.id == id)
+        self.run.as_mut().filter(|run| run.id == id && !run.is_trial)
     }
 
     fn start(&mut self, id: RunId, config: RunConfig, one_batch: bool, from: Option<Checkpoint>) -> Vec<Event> {
@@ -191,6 +199,7 @@ impl Session {
             meter: Meter::new(),
             validated: step / per_epoch,
             tested: false,
+            is_trial: false,
             best,
             chosen: None,
         });
@@ -229,6 +238,9 @@ impl Session {
         if let Err(DeviceLost(message)) = done {
             let run = self.run.take().map(|run| run.id);
             events.push(Event::Failed { run, failure: Failure::GpuLost { message } });
+        }
+        if self.tuning.is_some() {
+            return self.tune(events);
         }
         events
     }
@@ -270,7 +282,7 @@ impl Session {
         }
         let device = &self.device.device;
         match &mut run.activity {
-            Activity::Train if run.step >= run.config.steps() => run.test(),
+            Activity::Train if run.step >= run.config.steps() => run.complete(events),
             Activity::Train => run.train(self.data.split(Split::Train), self.expected.block, events).await?,
             Activity::Validate(evaluation) => {
                 let images = self.data.split(Split::Validation);
@@ -305,7 +317,7 @@ impl Session {
 
     async fn predict(&mut self, events: &mut Vec<Event>) -> Result<(), DeviceLost> {
         let Some((id, pixels)) = self.drawing.take() else { return Ok(()) };
-        let network = match &self.run {
+        let network = match self.answering() {
             Some(run) => run.network(),
             None => self.untrained.clone(),
         };

@@ -62,6 +62,8 @@ pub(super) struct Run {
     /// Epochs validated.
     pub(super) validated: u32,
     pub(super) tested: bool,
+    /// Whether it belongs to a sweep: then it never sees the test images, and leaves no checkpoint.
+    pub(super) is_trial: bool,
     pub(super) best: Option<Best>,
     /// Set when the run ended with its last step: the network that is used from then on.
     pub(super) chosen: Option<Network>,
@@ -228,13 +230,15 @@ impl Run {
             self.best = Some(Best { epoch, score, network });
         }
         events.push(Event::Validated { run: self.id, epoch, score, best });
-        let checkpoint = self.checkpoint(Some(score)).await?;
-        events.push(Event::Checkpoint { run: self.id, checkpoint: Box::new(checkpoint) });
+        if !self.is_trial {
+            let checkpoint = self.checkpoint(Some(score)).await?;
+            events.push(Event::Checkpoint { run: self.id, checkpoint: Box::new(checkpoint) });
+        }
         self.meter.restart();
         if self.unfinished() {
             self.activity = Activity::Train;
         } else {
-            self.test();
+            self.complete(events);
         }
         Ok(())
     }
@@ -265,7 +269,12 @@ impl Run {
         self.activity = Activity::Validate(Evaluation::new(self.trainer.network(), self.config.network.classes));
     }
 
-    /// After the last step: the network with the best validation takes the test.
+    /// After the last step.
+    pub(super) fn complete(&mut self, events: &mut Vec<Event>) {
+        if self.is_trial { self.end(false, None, events) } else { self.test() }
+    }
+
+    /// The network with the best validation takes the test.
     pub(super) fn test(&mut self) {
         self.chosen = self.best.as_ref().map(|best| best.network.clone());
         self.activity = Activity::Test(Evaluation::new(self.network(), self.config.network.classes));
