@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use serde_bytes::ByteBuf;
 
 use crate::data::Split;
+use crate::data::augment::Augmentation;
 use crate::data::set::{SetCounts, SetFile, SetProblem};
 use crate::training::exam::Exam;
 use crate::training::finetune::{Basis, Comparison, FineTuneProblem, Prepared};
@@ -156,10 +157,23 @@ pub enum Command {
         /// Which ones. Those that are not there are not answered.
         indices: Vec<u32>,
     },
+    /// Show the first [`PREVIEWS`] training images as an augmentation changes them. Only the latest one is answered,
+    /// once there are training images.
+    PreviewAugmentation {
+        /// Comes back in the answer.
+        id: u32,
+        /// The changes.
+        augmentation: Augmentation,
+        /// A run's seed: the same one changes the images in the same way, so that a moved strength moves them evenly.
+        seed: u32,
+    },
 }
 
 /// Images that one [`Command::Images`] can ask for.
 pub const MOST_IMAGES: usize = 256;
+
+/// Images in an [`Event::AugmentationPreview`], if there are that many.
+pub const PREVIEWS: usize = 12;
 
 /// How much of the data is here.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -275,7 +289,7 @@ pub enum Event {
         /// Whether it is the best so far, and so the one that is kept.
         best: bool,
     },
-    /// The run as it stood at an epoch's end, to go on from there.
+    /// The run as it stands at an epoch's end or at a pause, to go on from there.
     Checkpoint {
         /// The run.
         run: RunId,
@@ -326,6 +340,8 @@ pub enum Event {
         step: u32,
         /// Whether it was stopped before its last step.
         stopped: bool,
+        /// Whether it ended itself before its last step, since validation brought nothing better any more.
+        early: bool,
         /// The epoch whose network is used now, if one was validated.
         best_epoch: Option<u32>,
         /// The test, if it was taken.
@@ -373,6 +389,13 @@ pub enum Event {
         /// What is wrong.
         problem: SetProblem,
     },
+    /// The first training images, changed.
+    AugmentationPreview {
+        /// The id of the command.
+        id: u32,
+        /// 28×28 bytes for each of up to [`PREVIEWS`] images, as the network would see them.
+        pixels: ByteBuf,
+    },
     /// Something failed.
     Failed {
         /// The run that it ended, if any.
@@ -409,7 +432,8 @@ impl Event {
             | Event::Prediction { .. }
             | Event::Images { .. }
             | Event::SetImported { .. }
-            | Event::SetRefused { .. } => None,
+            | Event::SetRefused { .. }
+            | Event::AugmentationPreview { .. } => None,
         }
     }
 }

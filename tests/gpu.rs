@@ -10,6 +10,7 @@ use common::digits;
 use futures_util::lock::Mutex;
 use kiln::device::{open_gpu, read};
 use kiln::model::{Convolution, Network, NetworkConfig};
+use kiln::training::RunConfig;
 use kiln::training::self_check::self_check;
 use kiln::training::trainer::{Batch, Trainer, cross_entropy};
 use wasm_bindgen_test::*;
@@ -84,7 +85,7 @@ async fn the_loss_falls_as_it_does_on_the_cpu() {
     let mut runs = Vec::new();
     for device in [gpu, Device::flex()] {
         let network = Network::new(&config(), 4, &device.clone().autodiff()).unwrap();
-        let mut trainer = Trainer::new(network, &device);
+        let mut trainer = Trainer::new(network, &RunConfig::default(), &device);
         let mut losses = Vec::new();
         for _ in 0..12 {
             let batch = Batch::gather(&digits(8, 2), &[0, 1, 2, 3, 4, 5, 6, 7], 8, 10, trainer.device());

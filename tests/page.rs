@@ -102,7 +102,8 @@ async fn a_run_from_the_click_to_the_test() {
     page.tell([Event::Testing { run: RunId(1), done: 6400, total: 10_000 }]).await;
     assert_eq!((page.state().0.as_str(), page.buttons().as_str()), ("evaluating", "stop"));
     let test = Some(Score { loss: 0.03, correct: 9921, total: 10_000 });
-    page.tell([Event::Finished { run: RunId(1), step: 4290, stopped: false, best_epoch: Some(1), test }]).await;
+    page.tell([Event::Finished { run: RunId(1), step: 4290, stopped: false, early: false, best_epoch: Some(1), test }])
+        .await;
     assert_eq!((page.state().0.as_str(), page.buttons().as_str()), ("finished", "train"));
     assert!(page.text("status").contains("9,921 of 10,000"));
     assert_eq!(page.text("test-accuracy"), "99.21 %");
@@ -115,7 +116,8 @@ async fn a_run_from_the_click_to_the_test() {
 async fn a_stopped_run_can_go_on_or_be_tested() {
     let page = Mounted::training().await;
     page.click("stop").await;
-    page.tell([Event::Finished { run: RunId(1), step: 3, stopped: true, best_epoch: None, test: None }]).await;
+    page.tell([Event::Finished { run: RunId(1), step: 3, stopped: true, early: false, best_epoch: None, test: None }])
+        .await;
     assert_eq!(page.state(), ("finished".into(), "stopped".into()));
     assert_eq!(page.buttons(), "resume train test");
     page.commands();
@@ -460,8 +462,8 @@ fn commands_and_events_come_through_as_they_were() {
         Event::Paused { run, step: 5 },
         Event::Resumed { run },
         Event::Testing { run, done: 1, total: 2 },
-        Event::Finished { run, step: 9, stopped: true, best_epoch: None, test: None },
-        Event::Finished { run, step: 9, stopped: false, best_epoch: Some(2), test: Some(score) },
+        Event::Finished { run, step: 9, stopped: true, early: false, best_epoch: None, test: None },
+        Event::Finished { run, step: 9, stopped: false, early: false, best_epoch: Some(2), test: Some(score) },
         Event::Prediction { id: 1, probabilities, inside },
     ];
     events.extend(failures.map(|failure| Event::Failed { run: Some(run), failure }));

@@ -4,9 +4,9 @@ mod common;
 
 use burn::tensor::Device;
 use common::{digits, part};
-use futures_util::lock::Mutex;
 use kiln::device::read;
 use kiln::model::{Convolution, Network, NetworkConfig};
+use kiln::training::RunConfig;
 use kiln::training::evaluation::{Evaluation, evaluate};
 use kiln::training::trainer::{Batch, Trainer};
 
@@ -21,14 +21,15 @@ fn small() -> NetworkConfig {
     }
 }
 
+fn small_run() -> RunConfig {
+    RunConfig { network: small(), ..RunConfig::default() }
+}
+
 /// Losses of some steps over the same 64 images.
-async fn overfit(config: &NetworkConfig, steps: usize) -> (Trainer, Vec<f32>) {
-    // Dropout draws from the device's one generator: two runs at a time would take from each other.
-    static SEEDED: Mutex<()> = Mutex::new(());
-    let _alone = SEEDED.lock().await;
+async fn overfit(config: &RunConfig, steps: usize) -> (Trainer, Vec<f32>) {
     let (device, images) = (Device::flex(), digits(64, 1));
-    device.seed(3);
-    let mut trainer = Trainer::new(Network::new(config, 3, &device.clone().autodiff()).unwrap(), &device);
+    let network = Network::new(&config.network, 3, &device.clone().autodiff()).unwrap();
+    let mut trainer = Trainer::new(network, config, &device);
     let order: Vec<u32> = (0..64).collect();
     let mut losses = Vec::new();
     for _ in 0..steps {
@@ -41,14 +42,15 @@ async fn overfit(config: &NetworkConfig, steps: usize) -> (Trainer, Vec<f32>) {
 
 both! {
     async fn sixty_four_images_are_learnt_by_heart() {
-        let (trainer, losses) = overfit(&small(), 60).await;
+        let (trainer, losses) = overfit(&small_run(), 60).await;
         assert!(losses[0] > 2.0, "an untrained network guesses: {}", losses[0]);
         let score = evaluate(trainer.network(), &digits(64, 1), 10, &Device::flex()).await.unwrap();
         assert_eq!((score.correct, score.total), (64, 64));
     }
 
     async fn batch_norm_and_dropout_train_too_and_are_quiet_while_reading() {
-        let config = NetworkConfig { batch_norm: true, dropout: 0.3, ..small() };
+        let network = NetworkConfig { batch_norm: true, dropout: 0.3, ..small() };
+        let config = RunConfig { network, ..small_run() };
         let (trainer, losses) = overfit(&config, 60).await;
         assert!(losses[59] < 0.3 * losses[0], "{} → {}", losses[0], losses[59]);
         let read_twice = async || {
@@ -59,7 +61,8 @@ both! {
     }
 
     async fn the_same_seed_gives_the_same_losses_bit_for_bit() {
-        for config in [small(), NetworkConfig { dropout: 0.5, ..small() }] {
+        for network in [small(), NetworkConfig { dropout: 0.5, ..small() }] {
+            let config = RunConfig { network, ..small_run() };
             let (first, second) = (overfit(&config, 8).await.1, overfit(&config, 8).await.1);
             assert_eq!(first, second);
         }

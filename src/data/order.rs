@@ -14,8 +14,8 @@ pub enum Stream {
     Weights,
     /// The order of epoch `.0`, counted from 0.
     Order(u32),
-    /// Dropout masks.
-    Dropout,
+    /// Dropout masks of step `.0`, counted from 0.
+    Dropout(u32),
     /// The settings that a sweep draws.
     Sweep,
 }
@@ -26,9 +26,9 @@ pub fn rng(seed: u32, stream: Stream) -> ChaCha8Rng {
     let mut rng = ChaCha8Rng::seed_from_u64(u64::from(seed));
     rng.set_stream(match stream {
         Stream::Weights => 0,
-        Stream::Dropout => 1,
         Stream::Sweep => u64::MAX,
         Stream::Order(epoch) => 2 + u64::from(epoch),
+        Stream::Dropout(step) => (1 << 40) + u64::from(step),
     });
     rng
 }

@@ -154,4 +154,54 @@ impl RunConfig {
     pub fn steps(&self) -> u32 {
         self.epochs * self.batches_per_epoch()
     }
+
+    /// The step size of step `step`, counted from 0. The run's plot and the run itself both ask here.
+    pub fn learning_rate_at(&self, step: u32) -> f64 {
+        self.learning_rate * self.schedule_at(step)
+    }
+
+    /// What the base learning rate is multiplied by at step `step`, counted from 0.
+    ///
+    /// While the warm-up lasts it rises evenly, to the whole at its last step. A step schedule counts whole epochs of
+    /// the run, the warm-up's among them; a cosine falls from the warm-up's end to the run's, and the step after the
+    /// last one would have nothing.
+    pub fn schedule_at(&self, step: u32) -> f64 {
+        let warm_up = (self.warm_up * f64::from(self.batches_per_epoch())).round();
+        let (done, steps) = (f64::from(step), f64::from(self.steps()));
+        if done < warm_up {
+            return (done + 1.0) / warm_up;
+        }
+        match self.schedule {
+            Schedule::Constant => 1.0,
+            Schedule::Step => {
+                let epoch = step / self.batches_per_epoch();
+                self.decay_factor.powi((epoch / self.decay_every.max(1)) as i32)
+            }
+            Schedule::Cosine if done < steps => {
+                0.5 * (1.0 + (std::f64::consts::PI * (done - warm_up) / (steps - warm_up)).cos())
+            }
+            Schedule::Cosine => 0.0,
+        }
+    }
+
+    /// The name of the first field that is out of its bounds. The network has its own check,
+    /// [`crate::model::summarize`].
+    pub fn out_of_bounds(&self) -> Option<&'static str> {
+        let bounds = [
+            ("epochs", EPOCHS.contains(&self.epochs)),
+            ("batch_size", BATCH_SIZE.contains(&self.batch_size)),
+            ("learning_rate", LEARNING_RATE.contains(&self.learning_rate)),
+            ("train_size", TRAIN_SIZE.contains(&self.train_size)),
+            ("momentum", MOMENTUM.contains(&self.momentum)),
+            ("decay_every", DECAY_EVERY.contains(&self.decay_every)),
+            ("decay_factor", DECAY_FACTOR.contains(&self.decay_factor)),
+            ("warm_up", WARM_UP.contains(&self.warm_up)),
+            ("weight_decay", WEIGHT_DECAY.contains(&self.weight_decay)),
+            ("clip_norm", CLIP_NORM.contains(&self.clip_norm)),
+            ("label_smoothing", LABEL_SMOOTHING.contains(&self.label_smoothing)),
+            ("patience", PATIENCE.contains(&self.patience)),
+        ];
+        let field = bounds.into_iter().find_map(|(field, inside)| (!inside).then_some(field));
+        field.or_else(|| self.augmentation.out_of_bounds().map(|change| change.name()))
+    }
 }

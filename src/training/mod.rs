@@ -1,6 +1,6 @@
 //! Training. What a run is ([`config`], [`metrics`]) is plain data, and so is the user's own [`collection`]; with the
-//! feature `cpu` come one step ([`trainer`]), the look at unseen images ([`evaluation`]) and the state machine around
-//! them ([`session`]).
+//! feature `cpu` come one step ([`trainer`] and its [`optimizer`]), the look at unseen images ([`evaluation`]) and the
+//! state machine around them ([`session`]).
 //!
 //! A worker drives a [`session::Session`]; a test or a native program can drive it just as well, or use the
 //! [`trainer::Trainer`] alone.
@@ -13,6 +13,8 @@ pub mod evaluation;
 pub mod exam;
 pub mod finetune;
 pub mod metrics;
+#[cfg(feature = "cpu")]
+pub mod optimizer;
 #[cfg(feature = "gpu")]
 pub mod self_check;
 #[cfg(feature = "cpu")]

@@ -1,10 +1,17 @@
-//! One training step: forward, loss, backward, Adam. Knows no epoch, no order, no page.
+//! One training step: forward, loss, backward, optimizer. Knows no epoch, no order, no page.
+
+use std::sync::{Mutex, PoisonError};
 
 use burn::module::Module;
-use burn::optim::{AdamConfig, GradientsParams, ModuleOptimizer};
 use burn::tensor::{Device, Tensor, TensorData, activation};
+use rand::Rng;
 
+use super::RunConfig;
+use super::optimizer::{Optimizer, StateError};
+use crate::data::augment::Changes;
+use crate::data::order::{Stream, rng};
 use crate::data::{Images, PIXELS, SIDE};
+use crate::device::DeviceLost;
 use crate::model::Network;
 
 /// Images and one-hot targets on a device.
@@ -23,12 +30,43 @@ impl Batch {
     /// If an index is not in `source`, or there are more than `len`.
     pub fn gather(source: &Images, indices: &[u32], len: usize, classes: usize, device: &Device) -> Self {
         let images = gather_images(source, indices, len, device);
-        let mut targets = vec![0.0f32; len * classes];
-        for (row, &index) in indices.iter().enumerate() {
-            targets[row * classes + source.labels[index as usize] as usize] = 1.0;
-        }
-        Self { images, targets: Tensor::from_data(TensorData::new(targets, [len, classes]), device) }
+        Self { images, targets: one_hot(source, indices, len, classes, device) }
     }
+
+    /// Gathers the images at `indices`, each with the changes that `draw` gives it.
+    ///
+    /// # Panics
+    /// If an index is not in `source`.
+    pub fn augmented(
+        source: &Images,
+        indices: &[u32],
+        classes: usize,
+        device: &Device,
+        draw: impl Fn(u32) -> Changes,
+    ) -> Self {
+        let len = indices.len();
+        let mut pixels = Vec::with_capacity(len * PIXELS);
+        let mut changed = [0; PIXELS];
+        for &index in indices {
+            draw(index).apply(source.image(index as usize), &mut changed);
+            pixels.extend(changed.map(scaled));
+        }
+        let images = Tensor::from_data(TensorData::new(pixels, [len, 1, SIDE, SIDE]), device);
+        Self { images, targets: one_hot(source, indices, len, classes, device) }
+    }
+}
+
+/// A byte of an image as the network takes it.
+fn scaled(pixel: u8) -> f32 {
+    f32::from(pixel) / 255.0
+}
+
+fn one_hot(source: &Images, indices: &[u32], len: usize, classes: usize, device: &Device) -> Tensor<2> {
+    let mut targets = vec![0.0f32; len * classes];
+    for (row, &index) in indices.iter().enumerate() {
+        targets[row * classes + source.labels[index as usize] as usize] = 1.0;
+    }
+    Tensor::from_data(TensorData::new(targets, [len, classes]), device)
 }
 
 /// The images at `indices` without their labels, padded with empty ones up to `len`: `[len, 1, 28, 28]`, 0 … 1.
@@ -39,7 +77,7 @@ pub fn gather_images(source: &Images, indices: &[u32], len: usize, device: &Devi
     assert!(indices.len() <= len, "more images than the batch holds");
     let mut pixels = Vec::with_capacity(len * PIXELS);
     for &index in indices {
-        pixels.extend(source.image(index as usize).iter().map(|&p| f32::from(p) / 255.0));
+        pixels.extend(source.image(index as usize).iter().copied().map(scaled));
     }
     pixels.resize(len * PIXELS, 0.0);
     Tensor::from_data(TensorData::new(pixels, [len, 1, SIDE, SIDE]), device)
@@ -59,18 +97,44 @@ pub fn count_correct(logits: Tensor<2>, targets: Tensor<2>) -> Tensor<1> {
 /// A network in training and its optimizer.
 pub struct Trainer {
     network: Network,
-    optimizer: ModuleOptimizer,
+    optimizer: Optimizer,
     device: Device,
+    label_smoothing: f64,
+    /// What dropout masks are drawn from, if there is dropout.
+    seed: Option<u32>,
+    /// Steps done.
+    step: u32,
 }
 
 impl Trainer {
-    /// Takes a network over, on its device. Adam with the article's defaults: β 0.9 and 0.999, ε 1e-7 (Keras').
-    pub fn new(network: Network, device: &Device) -> Self {
+    /// Takes a network over, on its device, before the first step of the run that `config` describes.
+    pub fn new(network: Network, config: &RunConfig, device: &Device) -> Self {
         Self {
             network: network.train(),
-            optimizer: AdamConfig::new().with_epsilon(1e-7).init(),
+            optimizer: Optimizer::new(config),
             device: device.clone().autodiff(),
+            label_smoothing: config.label_smoothing,
+            seed: (config.network.dropout > 0.0).then_some(config.seed),
+            step: 0,
         }
+    }
+
+    /// Goes on after step `step` with the optimizer's state that [`Trainer::optimizer_bytes`] gave then.
+    ///
+    /// # Errors
+    /// The state is of another optimizer or network.
+    pub fn restore(&mut self, step: u32, optimizer: &[u8]) -> Result<(), StateError> {
+        self.optimizer.restore(&self.network, optimizer, &self.device.clone().inner())?;
+        self.step = step;
+        Ok(())
+    }
+
+    /// The optimizer's state, to go on from with the network as it stands. One read from the device.
+    ///
+    /// # Errors
+    /// The device was lost.
+    pub async fn optimizer_bytes(&self) -> Result<Vec<u8>, DeviceLost> {
+        self.optimizer.to_bytes().await
     }
 
     /// Where batches for [`Trainer::step`] are made.
@@ -83,17 +147,33 @@ impl Trainer {
         self.network.valid()
     }
 
-    /// One step on `batch`. Gives `[2]`: the mean loss and the share read right, both from before the change. They
-    /// stay on the device until somebody reads them.
+    /// One step on `batch`. Gives `[2]`: the mean loss (of the smoothed targets, if labels are smoothed) and the share
+    /// read right, both from before the change. They stay on the device until somebody reads them.
     pub fn step(&mut self, batch: Batch, learning_rate: f64) -> Tensor<1> {
-        let rows = batch.targets.dims()[0] as f32;
-        let logits = self.network.forward(batch.images);
-        let loss = cross_entropy(logits.clone(), batch.targets.clone()).mean();
+        let [rows, classes] = batch.targets.dims();
+        let logits = self.forward(batch.images);
+        let targets = if self.label_smoothing > 0.0 {
+            let spread = self.label_smoothing / classes as f64;
+            batch.targets.clone().mul_scalar(1.0 - self.label_smoothing).add_scalar(spread)
+        } else {
+            batch.targets.clone()
+        };
+        let loss = cross_entropy(logits.clone(), targets).mean();
         let correct = count_correct(logits.without_autodiff(), batch.targets.without_autodiff());
-        let metrics = Tensor::cat(vec![loss.clone().without_autodiff(), correct / rows], 0);
-        let gradients = GradientsParams::from_grads(loss.backward(), &self.network);
-        // burn's optimizer takes the module by value and gives it back.
-        self.network = self.optimizer.step(learning_rate, self.network.clone(), gradients);
+        let metrics = Tensor::cat(vec![loss.clone().without_autodiff(), correct / rows as f32], 0);
+        // burn's modules are mapped by value.
+        self.network = self.optimizer.step(self.network.clone(), &mut loss.backward(), learning_rate);
+        self.step += 1;
         metrics
+    }
+
+    /// The masks of dropout are drawn on the device, by its one generator. It is seeded anew for each step, so that an
+    /// interruption changes no mask, and held meanwhile, so that no other thread's trainer takes from it.
+    fn forward(&self, images: Tensor<4>) -> Tensor<2> {
+        static GENERATOR: Mutex<()> = Mutex::new(());
+        let Some(seed) = self.seed else { return self.network.forward(images) };
+        let _held = GENERATOR.lock().unwrap_or_else(PoisonError::into_inner);
+        self.device.seed(rng(seed, Stream::Dropout(self.step)).next_u64());
+        self.network.forward(images)
     }
 }

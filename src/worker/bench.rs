@@ -8,6 +8,7 @@ use crate::data::{CLASSES, Images, PIXELS, SIDE};
 use crate::device::{DeviceLost, Opened, read};
 use crate::model::{Network, NetworkConfig};
 use crate::protocol::{DeviceKind, DeviceReason};
+use crate::training::RunConfig;
 use crate::training::trainer::{Batch, Trainer};
 
 /// The article's network in training on a data set that the caller brings.
@@ -38,7 +39,7 @@ impl Bench {
         let bytes: Vec<u8> = weights.into_iter().flat_map(f32::to_le_bytes).collect();
         let training = opened.device.clone().autodiff();
         let network = Network::from_bytes(&NetworkConfig::default(), &bytes, &training).map_err(thrown)?;
-        let trainer = Trainer::new(network, &opened.device);
+        let trainer = Trainer::new(network, &RunConfig::default(), &opened.device);
         Ok(Bench { device: opened, images: Images { pixels, labels }, trainer })
     }
 

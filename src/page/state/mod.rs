@@ -160,9 +160,9 @@ impl Run {
         self.scores.last().map(|(_, score)| *score)
     }
 
-    /// Drops what came after an epoch's end: those batches are run again.
-    fn rewind(&mut self, epoch: u32) {
-        let step = epoch * self.config.batches_per_epoch();
+    /// Drops what came after a checkpoint, or everything if there is none: those batches are run again.
+    fn rewind(&mut self) {
+        let (step, epoch) = self.checkpoint.as_ref().map_or((0, 0), |checkpoint| (checkpoint.step, checkpoint.epoch));
         self.points.retain(|point| point.step <= step);
         self.scores.retain(|(done, _)| *done <= epoch);
         self.step = step;
@@ -502,7 +502,7 @@ impl PageState {
                 self.set_phase(Phase::Finished { stopped: stopped && test.is_none() }, now);
                 return self.read_again(now);
             }
-            Event::Sweep { .. } => {}
+            Event::Sweep { .. } | Event::AugmentationPreview { .. } => {}
             Event::Prediction { id, probabilities, inside } => {
                 if id > self.answered && self.drawing.is_some() {
                     self.answered = id;
@@ -582,7 +582,7 @@ impl PageState {
     fn go_on(&mut self) -> Vec<Request> {
         let id = self.next_run();
         let Some(run) = &mut self.run else { return Vec::new() };
-        run.rewind(run.checkpoint.as_ref().map_or(0, |checkpoint| checkpoint.epoch));
+        run.rewind();
         let (config, from) = (run.config.clone(), run.checkpoint.clone());
         self.phase = Phase::Training(Activity::Starting);
         vec![Request::Send(Command::Start { run: id, config, one_batch: false, from, basis: None })]

@@ -13,16 +13,15 @@ mod sweep;
 use burn::tensor::{Tensor, TensorData};
 use serde_bytes::ByteBuf;
 
-use self::run::{Activity, Best, Meter, Pace, Run};
+use self::run::{Activity, Pace, Run};
 use self::sweep::Tuning;
 use super::evaluation::Evaluation;
-use super::trainer::Trainer;
-use super::{BestNetwork, Checkpoint, RunConfig, config};
-use crate::data::order::{Stream, rng};
+use super::{Checkpoint, RunConfig, config};
+use crate::data::augment::{Augmentation, Changes};
 use crate::data::{CLASSES, Dataset, Images, PIXELS, SIDE, Split};
 use crate::device::{DeviceLost, Opened, read};
 use crate::model::{Network, summarize};
-use crate::protocol::{Command, DeviceKind, Event, Failure, LayerMaps, MOST_IMAGES, RunId};
+use crate::protocol::{Command, DeviceKind, Event, Failure, LayerMaps, MOST_IMAGES, PREVIEWS, RunId};
 
 /// What the manifest promises: how many images of each split there will be.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -49,6 +48,8 @@ pub struct Session {
     untrained: Network,
     /// The latest drawing that was not answered yet.
     drawing: Option<(u32, Vec<u8>)>,
+    /// The latest augmentation that was not shown yet, and the seed to show it with.
+    preview: Option<(u32, Augmentation, u32)>,
     /// Whether the device has its kernels ready.
     warm: bool,
 }
@@ -67,6 +68,7 @@ impl Session {
             tuning: None,
             untrained,
             drawing: None,
+            preview: None,
             warm,
         }
     }
@@ -135,7 +137,14 @@ impl Session {
                 }
             }
             Command::Images { id, split, indices } => return vec![self.images(id, split, indices)],
-            Command::Predict { .. } | Command::Open { .. } | Command::FetchAgain | Command::ImportSet { .. } => {}
+            Command::PreviewAugmentation { id, augmentation, seed } if augmentation.out_of_bounds().is_none() => {
+                self.preview = Some((id, augmentation, seed));
+            }
+            Command::PreviewAugmentation { .. }
+            | Command::Predict { .. }
+            | Command::Open { .. }
+            | Command::FetchAgain
+            | Command::ImportSet { .. } => {}
         }
         Vec::new()
     }
@@ -161,54 +170,16 @@ impl Session {
         if self.expected.train > 0 && config.train_size as usize > self.expected.train {
             return refuse(format!("{} of {} training images", config.train_size, self.expected.train));
         }
-        let device = &self.device.device;
-        // Masks of dropout are drawn on the device.
-        device.seed(rand::Rng::next_u64(&mut rng(config.seed, Stream::Dropout)));
-        let training = device.clone().autodiff();
-        let per_epoch = config.batches_per_epoch();
-        let (network, step, best) = match from {
-            None => match Network::new(&config.network, config.seed, &training) {
-                Ok(network) => (network, 0, None),
-                Err(error) => return refuse(error.to_string()),
-            },
-            Some(Checkpoint { step, epoch, weights, best, .. }) => {
-                if step > config.steps() || epoch > step / per_epoch {
-                    return refuse(format!("step {step} of {}, epoch {epoch}", config.steps()));
-                }
-                let restore = |weights: &[u8], device| Network::from_bytes(&config.network, weights, device);
-                let best = best.map(|BestNetwork { epoch, score, weights }| {
-                    restore(&weights, device).map(|network| Best { epoch, score, network })
-                });
-                match (restore(&weights, &training), best.transpose()) {
-                    (Ok(network), Ok(best)) => (network, step, best),
-                    (Err(error), _) | (_, Err(error)) => return refuse(error.to_string()),
-                }
-            }
-        };
-        self.run = Some(Run {
-            id,
-            learning_rate: config.learning_rate,
-            trainer: Trainer::new(network, device),
-            config,
-            step,
-            order: (u32::MAX, Vec::new()),
-            activity: Activity::Train,
-            pace: if one_batch { Pace::OneBatch } else { Pace::Running },
-            waiting: false,
-            unread: Vec::new(),
-            meter: Meter::new(),
-            validated: step / per_epoch,
-            tested: false,
-            is_trial: false,
-            best,
-            chosen: None,
-        });
+        match Run::start(id, config, from, &self.device.device) {
+            Ok(run) => self.run = Some(Run { pace: if one_batch { Pace::OneBatch } else { Pace::Running }, ..run }),
+            Err(what) => return refuse(what),
+        }
         vec![Event::Started { run: id }]
     }
 
     /// Whether [`Session::advance`] would do something now. What is missing otherwise is a command or more data.
     pub fn has_work(&self) -> bool {
-        if self.drawing.is_some() {
+        if self.drawing.is_some() || self.can_preview() {
             return true;
         }
         let Some(run) = &self.run else { return false };
@@ -234,6 +205,10 @@ impl Session {
     /// Does one small piece of work: reads a drawing, or does one training step, or looks at one chunk of images.
     pub async fn advance(&mut self) -> Vec<Event> {
         let mut events = Vec::new();
+        if self.can_preview() {
+            events.extend(self.show_preview());
+            return events;
+        }
         let done = if self.drawing.is_some() { self.predict(&mut events).await } else { self.work(&mut events).await };
         if let Err(DeviceLost(message)) = done {
             let run = self.run.take().map(|run| run.id);
@@ -245,6 +220,21 @@ impl Session {
         events
     }
 
+    fn can_preview(&self) -> bool {
+        self.preview.is_some() && !self.data.split(Split::Train).is_empty()
+    }
+
+    /// The first training images as an augmentation changes them in the first epoch.
+    fn show_preview(&mut self) -> Option<Event> {
+        let (id, augmentation, seed) = self.preview.take()?;
+        let images = self.data.split(Split::Train);
+        let mut pixels = vec![0; PREVIEWS.min(images.len()) * PIXELS];
+        for (index, target) in pixels.as_chunks_mut().0.iter_mut().enumerate() {
+            Changes::draw(&augmentation, seed, 0, index as u32).apply(images.image(index), target);
+        }
+        Some(Event::AugmentationPreview { id, pixels: ByteBuf::from(pixels) })
+    }
+
     async fn work(&mut self, events: &mut Vec<Event>) -> Result<(), DeviceLost> {
         let Some(run) = &self.run else { return Ok(()) };
         let id = run.id;
@@ -254,13 +244,13 @@ impl Session {
             (Pace::Paused, _) | (_, Activity::Ended) => return Ok(()),
             (Pace::Pausing, _) => {
                 if run.flush(events).await? {
-                    run.pace = Pace::Paused;
-                    events.push(Event::Paused { run: id, step: run.step });
+                    run.paused(events).await?;
                 }
                 return Ok(());
             }
             (Pace::Stopping, _) => {
                 if run.flush(events).await? {
+                    run.keep(events).await?;
                     run.end(true, None, events);
                 }
                 return Ok(());
@@ -339,12 +329,8 @@ impl Session {
 
 /// Whether a configuration that came through the protocol keeps its bounds.
 fn check(config: &RunConfig) -> Result<(), String> {
-    let bounded = config::EPOCHS.contains(&config.epochs)
-        && config::BATCH_SIZE.contains(&config.batch_size)
-        && config::TRAIN_SIZE.contains(&config.train_size)
-        && config::LEARNING_RATE.contains(&config.learning_rate);
-    if !bounded {
-        return Err("a setting is out of its bounds".into());
+    if let Some(field) = config.out_of_bounds() {
+        return Err(format!("{field} is out of its bounds"));
     }
     if config.network.classes != CLASSES {
         return Err(format!("{} classes, and the data has {CLASSES}", config.network.classes));

@@ -2,14 +2,15 @@
 
 use std::time::Duration;
 
-use burn::tensor::Tensor;
+use burn::tensor::{Device, Tensor};
 use serde_bytes::ByteBuf;
 use web_time::Instant;
 
 use super::super::evaluation::Evaluation;
 use super::super::trainer::{Batch, Trainer};
-use super::super::{BestNetwork, Checkpoint, RunConfig, Score, StepPoint};
+use super::super::{BestNetwork, Checkpoint, RunConfig, Score, StepPoint, config};
 use crate::data::Images;
+use crate::data::augment::Changes;
 use crate::data::order::epoch_order;
 use crate::device::{DeviceLost, read};
 use crate::model::Network;
@@ -61,9 +62,15 @@ pub(super) struct Run {
     pub(super) meter: Meter,
     /// Epochs validated.
     pub(super) validated: u32,
+    /// The latest validation.
+    pub(super) score: Option<Score>,
+    /// Validations in a row that brought nothing better.
+    pub(super) without_gain: u32,
     pub(super) tested: bool,
     /// Whether it belongs to a sweep: then it never sees the test images, and leaves no checkpoint.
     pub(super) is_trial: bool,
+    /// Whether it ends itself before its last step, since validation brings nothing better any more.
+    pub(super) early: bool,
     pub(super) best: Option<Best>,
     /// Set when the run ended with its last step: the network that is used from then on.
     pub(super) chosen: Option<Network>,
@@ -105,6 +112,80 @@ impl Meter {
 }
 
 impl Run {
+    /// A run before its first step, or as the checkpoint has it.
+    pub(super) fn start(
+        id: RunId,
+        config: RunConfig,
+        from: Option<Checkpoint>,
+        device: &Device,
+    ) -> Result<Run, String> {
+        let training = device.clone().autodiff();
+        let network = match &from {
+            None => Network::new(&config.network, config.seed, &training).map_err(|error| error.to_string())?,
+            Some(from) => restore(&config, &from.weights, &training)?,
+        };
+        let mut run = Run {
+            id,
+            learning_rate: config.learning_rate,
+            trainer: Trainer::new(network, &config, device),
+            config,
+            step: 0,
+            order: (u32::MAX, Vec::new()),
+            activity: Activity::Train,
+            pace: Pace::Running,
+            waiting: false,
+            unread: Vec::new(),
+            meter: Meter::new(),
+            validated: 0,
+            score: None,
+            without_gain: 0,
+            tested: false,
+            is_trial: false,
+            early: false,
+            best: None,
+            chosen: None,
+        };
+        if let Some(from) = from {
+            run.go_on_from(from, device)?;
+        }
+        Ok(run)
+    }
+
+    /// Takes over all of a checkpoint but its weights. It may come from a file, so nothing in it is taken for granted.
+    fn go_on_from(&mut self, from: Checkpoint, device: &Device) -> Result<(), String> {
+        let Checkpoint { learning_rate, step, epoch, score, optimizer, best, without_gain, .. } = from;
+        let (done, into) = (step / self.config.batches_per_epoch(), step % self.config.batches_per_epoch());
+        // Between an epoch's last step and the end of its validation, one epoch more has its steps than is validated.
+        let validating = into == 0 && epoch + 1 == done;
+        if step > self.config.steps() || (epoch != done && !validating) {
+            return Err(format!("step {step} of {}, epoch {epoch}", self.config.steps()));
+        }
+        if !config::LEARNING_RATE.contains(&learning_rate) {
+            return Err("learning_rate is out of its bounds".into());
+        }
+        self.trainer.restore(step, &optimizer).map_err(|error| error.to_string())?;
+        if let Some(BestNetwork { epoch, score, weights }) = best {
+            self.best = Some(Best { epoch, score, network: restore(&self.config, &weights, device)? });
+        }
+        (self.learning_rate, self.step, self.validated) = (learning_rate, step, epoch);
+        (self.score, self.without_gain) = (score, without_gain);
+        if validating {
+            self.validate();
+        } else {
+            self.lose_patience();
+            if !self.unfinished() {
+                self.test();
+            }
+        }
+        Ok(())
+    }
+
+    /// After a validation: whether it ends itself for want of a better one.
+    fn lose_patience(&mut self) {
+        let out_of_patience = self.config.patience > 0 && self.without_gain >= self.config.patience;
+        self.early = out_of_patience && self.step < self.config.steps();
+    }
+
     /// The network that answers drawings: the best one once the run has had its last step, else the present one.
     pub(super) fn network(&self) -> Network {
         self.chosen.clone().unwrap_or_else(|| self.trainer.network())
@@ -118,7 +199,7 @@ impl Run {
 
     /// Whether steps or validations are left.
     pub(super) fn unfinished(&self) -> bool {
-        self.step < self.config.steps() || self.validated < self.config.epochs
+        !self.early && (self.step < self.config.steps() || self.validated < self.config.epochs)
     }
 
     /// Goes on from a pause, or from a stop with whatever was left to do.
@@ -169,8 +250,10 @@ impl Run {
         }
         let start = (self.step % per_epoch) as usize * len;
         let indices = &self.order.1[start..start + len];
-        let batch = Batch::gather(images, indices, len, self.config.network.classes, self.trainer.device());
-        self.unread.push(self.trainer.step(batch, self.learning_rate));
+        let changes = |image| Changes::draw(&self.config.augmentation, self.config.seed, epoch, image);
+        let batch = Batch::augmented(images, indices, self.config.network.classes, self.trainer.device(), changes);
+        let learning_rate = self.learning_rate * self.config.schedule_at(self.step);
+        self.unread.push(self.trainer.step(batch, learning_rate));
         self.step += 1;
         let one_batch = self.pace == Pace::OneBatch;
         let epoch_ends = self.step.is_multiple_of(per_epoch);
@@ -182,8 +265,24 @@ impl Run {
             self.validate();
         }
         if one_batch {
-            self.pace = Pace::Paused;
-            events.push(Event::Paused { run: self.id, step: self.step });
+            self.paused(events).await?;
+        }
+        Ok(())
+    }
+
+    /// The pause has come: the run as it stands is told first, so that the page can be closed.
+    pub(super) async fn paused(&mut self, events: &mut Vec<Event>) -> Result<(), DeviceLost> {
+        self.pace = Pace::Paused;
+        self.keep(events).await?;
+        events.push(Event::Paused { run: self.id, step: self.step });
+        Ok(())
+    }
+
+    /// Tells the run as it stands, if there is something to keep. Everything that was measured has been told.
+    pub(super) async fn keep(&self, events: &mut Vec<Event>) -> Result<(), DeviceLost> {
+        if self.step > 0 && !self.is_trial {
+            let checkpoint = Box::new(self.checkpoint().await?);
+            events.push(Event::Checkpoint { run: self.id, checkpoint });
         }
         Ok(())
     }
@@ -225,16 +324,16 @@ impl Run {
         let network = self.trainer.network();
         // The earlier one wins a tie: it has seen less.
         let best = self.best.as_ref().is_none_or(|best| score.correct > best.score.correct);
-        self.validated = epoch;
+        (self.validated, self.score) = (epoch, Some(score));
+        self.without_gain += 1;
         if best {
             self.best = Some(Best { epoch, score, network });
+            self.without_gain = 0;
         }
         events.push(Event::Validated { run: self.id, epoch, score, best });
-        if !self.is_trial {
-            let checkpoint = self.checkpoint(Some(score)).await?;
-            events.push(Event::Checkpoint { run: self.id, checkpoint: Box::new(checkpoint) });
-        }
+        self.keep(events).await?;
         self.meter.restart();
+        self.lose_patience();
         if self.unfinished() {
             self.activity = Activity::Train;
         } else {
@@ -243,8 +342,8 @@ impl Run {
         Ok(())
     }
 
-    /// The run as it stands, after `score` if it was just validated.
-    async fn checkpoint(&self, score: Option<Score>) -> Result<Checkpoint, DeviceLost> {
+    /// The run as it stands, for [`Run::start`] to go on from.
+    async fn checkpoint(&self) -> Result<Checkpoint, DeviceLost> {
         let best = match &self.best {
             Some(Best { epoch, score, network }) => {
                 Some(BestNetwork { epoch: *epoch, score: *score, weights: ByteBuf::from(network.to_bytes().await?) })
@@ -256,11 +355,11 @@ impl Run {
             learning_rate: self.learning_rate,
             step: self.step,
             epoch: self.validated,
-            score,
+            score: self.score,
             weights: ByteBuf::from(self.trainer.network().to_bytes().await?),
-            optimizer: ByteBuf::new(),
+            optimizer: ByteBuf::from(self.trainer.optimizer_bytes().await?),
             best,
-            without_gain: 0,
+            without_gain: self.without_gain,
             basis: None,
         })
     }
@@ -286,6 +385,10 @@ impl Run {
         self.waiting = false;
         self.tested = test.is_some();
         let best_epoch = self.chosen.as_ref().and(self.best.as_ref()).map(|best| best.epoch);
-        events.push(Event::Finished { run: self.id, step: self.step, stopped, best_epoch, test });
+        events.push(Event::Finished { run: self.id, step: self.step, stopped, early: self.early, best_epoch, test });
     }
+}
+
+fn restore(config: &RunConfig, weights: &[u8], device: &Device) -> Result<Network, String> {
+    Network::from_bytes(&config.network, weights, device).map_err(|error| error.to_string())
 }

@@ -1,0 +1,170 @@
+//! Augmentation's work: the changes of one image are drawn from (seed, epoch, image), so that neither batches nor
+//! interruptions of a run matter, and made in at most two passes: one affine resampling for all that moves pixels,
+//! one for all that changes their shade. Called where batches and previews are made.
+
+use super::{Amount, Augmentation};
+use crate::data::{PIXELS, SIDE};
+
+/// The changes of one image, drawn. The default changes nothing.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct Changes {
+    /// Turned clockwise, in degrees.
+    pub rotation: f32,
+    /// Share of the side that is cut away before the rest is enlarged.
+    pub crop: f32,
+    /// Where the cut is centred on each axis: −1 and 1 touch the image's borders.
+    pub crop_at: [f32; 2],
+    /// Mirrored left to right.
+    pub flip: bool,
+    /// Enlarged by that share.
+    pub scale: f32,
+    /// Moved to the right and down, in pixels.
+    pub translation: [f32; 2],
+    /// Added to each pixel, as a share of full ink.
+    pub brightness: f32,
+    /// Distance from the mean enlarged by that share.
+    pub contrast: f32,
+    /// Standard deviation of the noise, as a share of full ink.
+    pub noise: f32,
+    /// What the noise is drawn from.
+    pub noise_seed: u64,
+}
+
+impl Changes {
+    /// Draws the changes of image `image` in epoch `epoch`.
+    ///
+    /// Every number is drawn whether it is used or not, so that setting one change leaves the others as they were, and
+    /// a change grows with its strength.
+    pub fn draw(augmentation: &Augmentation, seed: u32, epoch: u32, image: u32) -> Self {
+        let mut draws = Draws(mix(u64::from(seed) << 32 | u64::from(epoch)).wrapping_add(u64::from(image)));
+        draws.0 = mix(draws.0);
+        let mut strength = |Amount { strength, probability }| {
+            if draws.uniform() < probability { strength } else { 0.0 }
+        };
+        let rotation = strength(augmentation.rotation);
+        let crop = strength(augmentation.crop);
+        let flip = strength(augmentation.flip) > 0.0;
+        let scale = strength(augmentation.scale);
+        let translation = strength(augmentation.translation);
+        let brightness = strength(augmentation.brightness);
+        let contrast = strength(augmentation.contrast);
+        let noise = strength(augmentation.noise);
+        Self {
+            rotation: rotation * draws.signed(),
+            crop: crop * draws.uniform(),
+            crop_at: [draws.signed(), draws.signed()],
+            flip,
+            scale: scale * draws.signed(),
+            translation: [translation * draws.signed(), translation * draws.signed()],
+            brightness: brightness * draws.signed(),
+            contrast: contrast * draws.signed(),
+            noise: noise * draws.uniform(),
+            noise_seed: draws.next(),
+        }
+    }
+
+    /// Makes them: `source` and `target` are 28×28, 0 is paper. What is moved in from outside is paper.
+    pub fn apply(&self, source: &[u8; PIXELS], target: &mut [u8; PIXELS]) {
+        if self.moves() {
+            self.resample(source, target)
+        } else {
+            *target = *source
+        }
+        if self.brightness != 0.0 || self.contrast != 0.0 || self.noise != 0.0 {
+            self.shade(target);
+        }
+    }
+
+    fn moves(&self) -> bool {
+        self.rotation != 0.0 || self.crop != 0.0 || self.flip || self.scale != 0.0 || self.translation != [0.0; 2]
+    }
+
+    /// For each pixel of the target, the place in the source that it comes from (crop, then mirror, scale, turn and
+    /// move, backwards), and what lies there between its four neighbours.
+    fn resample(&self, source: &[u8; PIXELS], target: &mut [u8; PIXELS]) {
+        // A frame of paper, so that no neighbour is outside; a power of two, so that no index needs a check.
+        const STRIDE: usize = 32;
+        const ONE: f32 = 65536.0; // places are in 1/65,536 of a pixel
+        let mut framed = [0u8; STRIDE * STRIDE];
+        for (row, line) in source.chunks_exact(SIDE).enumerate() {
+            framed[(row + 1) * STRIDE + 1..][..SIDE].copy_from_slice(line);
+        }
+        let (sin, cos) = self.rotation.to_radians().sin_cos();
+        let zoom = (1.0 - self.crop) / (1.0 + self.scale);
+        let mirror = if self.flip { -1.0 } else { 1.0 };
+        let (across, down) = ([zoom * mirror * cos, -zoom * sin], [zoom * mirror * sin, zoom * cos]);
+        let centre = (SIDE - 1) as f32 / 2.0;
+        let from = self.translation.map(|pixels| -centre - pixels);
+        let start: [f32; 2] = std::array::from_fn(|axis| {
+            let cut = self.crop * self.crop_at[axis] * SIDE as f32 / 2.0;
+            centre + cut + across[axis] * from[0] + down[axis] * from[1]
+        });
+        let fixed = |value: f32| (value * ONE).round() as i32;
+        let (across, down, mut line) = (across.map(fixed), down.map(fixed), start.map(fixed));
+        for row in target.chunks_exact_mut(SIDE) {
+            let mut place = line;
+            for pixel in row {
+                let [x, y] = place.map(|value| value.clamp(-1 << 16, (SIDE as i32) << 16) + (1 << 16));
+                let at = ((y >> 16) as usize * STRIDE) + (x >> 16) as usize;
+                let value = |offset: usize| u32::from(framed[(at + offset) % (STRIDE * STRIDE)]);
+                let (right, low) = ((x as u32 >> 8) & 255, (y as u32 >> 8) & 255);
+                let upper = value(0) * (256 - right) + value(1) * right;
+                let lower = value(STRIDE) * (256 - right) + value(STRIDE + 1) * right;
+                *pixel = ((upper * (256 - low) + lower * low + (1 << 15)) >> 16) as u8;
+                place = [place[0] + across[0], place[1] + across[1]];
+            }
+            line = [line[0] + down[0], line[1] + down[1]];
+        }
+    }
+
+    /// Contrast, brightness and noise in one pass.
+    fn shade(&self, pixels: &mut [u8; PIXELS]) {
+        let sum: u32 = pixels.iter().map(|&pixel| u32::from(pixel)).sum();
+        let mean = sum as f32 / PIXELS as f32;
+        let gain = 1.0 + self.contrast;
+        let shift = mean * (1.0 - gain) + 255.0 * self.brightness;
+        if self.noise == 0.0 {
+            for pixel in pixels {
+                *pixel = (f32::from(*pixel) * gain + shift).round() as u8;
+            }
+            return;
+        }
+        // The sum of four evenly drawn numbers is close to normal (Irwin–Hall); its variance is 4/12 of their range's
+        // square.
+        let unit = 255.0 * self.noise * 3f32.sqrt() / 65536.0;
+        let shift = shift - 2.0 * 65535.0 * unit;
+        let mut draws = Draws(self.noise_seed);
+        for pixel in pixels {
+            let bits = draws.next();
+            let sum = (bits & 0xffff) + (bits >> 16 & 0xffff) + (bits >> 32 & 0xffff) + (bits >> 48);
+            *pixel = (f32::from(*pixel) * gain + shift + sum as u32 as f32 * unit).round() as u8;
+        }
+    }
+}
+
+/// SplitMix64 (Steele, Lea & Flood 2014): a pixel's noise has to cost about a nanosecond.
+struct Draws(u64);
+
+impl Draws {
+    fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        mix(self.0)
+    }
+
+    /// Evenly from 0 to 1, never 1.
+    fn uniform(&mut self) -> f32 {
+        (self.next() >> 40) as f32 / (1 << 24) as f32
+    }
+
+    /// Evenly from −1 to 1.
+    fn signed(&mut self) -> f32 {
+        2.0 * self.uniform() - 1.0
+    }
+}
+
+/// SplitMix64's finaliser.
+fn mix(state: u64) -> u64 {
+    let state = (state ^ state >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    let state = (state ^ state >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
+    state ^ state >> 31
+}
