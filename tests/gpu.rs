@@ -11,6 +11,7 @@ use futures_util::lock::Mutex;
 use kiln::device::{open_gpu, read};
 use kiln::model::{Convolution, Network, NetworkConfig};
 use kiln::training::RunConfig;
+use kiln::training::config::Optimizer;
 use kiln::training::self_check::self_check;
 use kiln::training::trainer::{Batch, Trainer, cross_entropy};
 use wasm_bindgen_test::*;
@@ -95,4 +96,24 @@ async fn the_loss_falls_as_it_does_on_the_cpu() {
     }
     assert!(runs[0][11] < 0.8 * runs[0][0], "{:?}", runs[0]);
     assert!(largest_difference(&runs[0], &runs[1]) < 1e-3, "{runs:?}");
+}
+
+#[wasm_bindgen_test]
+async fn the_optimizers_state_is_read_and_goes_on_there() {
+    let Some(gpu) = gpu().await else { return };
+    let run = RunConfig { network: config(), optimizer: Optimizer::AdamW, clip_norm: 0.5, ..RunConfig::default() };
+    let batch = || Batch::gather(&digits(8, 2), &[0, 1, 2, 3, 4, 5, 6, 7], 8, 10, &gpu.clone().autodiff());
+    let training = gpu.clone().autodiff();
+    let mut whole = Trainer::new(Network::new(&config(), 4, &training).unwrap(), &run, &gpu);
+    for _ in 0..3 {
+        whole.step(batch(), 5e-3);
+    }
+    let (weights, state) = (whole.network().to_bytes().await.unwrap(), whole.optimizer_bytes().await.unwrap());
+    let mut resumed = Trainer::new(Network::from_bytes(&config(), &weights, &training).unwrap(), &run, &gpu);
+    resumed.restore(3, &state).unwrap();
+    for _ in 0..3 {
+        let losses = [whole.step(batch(), 5e-3), resumed.step(batch(), 5e-3)];
+        let losses = read(losses.into()).await.unwrap();
+        assert!((losses[0][0] - losses[1][0]).abs() < 1e-5, "{losses:?}");
+    }
 }

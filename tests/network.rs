@@ -125,6 +125,27 @@ both! {
         assert_eq!(summarize(&pooled).unwrap_err(), NetworkError::Pool { layer: 5, side: 1 });
     }
 
+    async fn a_network_larger_than_a_tab_can_hold_names_the_layer_before_anything_is_allocated() {
+        let network = |convolutions, dense| NetworkConfig { convolutions, dense, ..NetworkConfig::default() };
+        let conv = |filters, kernel| Convolution { kernel, ..Convolution::new(filters, false) };
+        summarize(&network(vec![conv(8, 3); 8], vec![16; 4])).unwrap();
+        for (config, failing) in [
+            (network(vec![conv(8, 3); 9], vec![]), 9),
+            (network(vec![conv(8, 3); 2], vec![16; 5]), 7),
+            (network(vec![conv(8, 3), conv(8, 13)], vec![]), 2),
+            (network(vec![conv(8, 0)], vec![]), 1),
+            (network(vec![conv(0, 3)], vec![]), 1),
+            (network(vec![conv(8, 3)], vec![0]), 2),
+            // 1,024 × 1,024 × 3 × 3 is 9.4 million, twice that too much.
+            (network(vec![conv(1024, 3); 4], vec![]), 3),
+            (network(vec![conv(64, 3)], vec![1024]), 2),
+        ] {
+            let error = summarize(&config).unwrap_err();
+            assert!(matches!(error, NetworkError::Size { layer, .. } if layer == failing), "{error}");
+            assert!(Network::from_bytes(&config, &[], &Device::flex()).is_err());
+        }
+    }
+
     async fn the_same_seed_gives_the_same_first_weights_and_another_seed_others() {
         let weights = async |seed| Network::new(&tiny(), seed, &Device::flex()).unwrap().to_bytes().await.unwrap();
         assert_eq!(weights(1).await, weights(1).await);

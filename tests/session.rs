@@ -4,8 +4,9 @@ mod common;
 
 use common::{drive, empty_session, fill, losses, small_config, small_session, start};
 use kiln::data::Split;
+use kiln::data::augment::{Amount, Augmentation, Changes};
 use kiln::device::Opened;
-use kiln::protocol::{Command, Event, Failure, MOST_IMAGES, RunId};
+use kiln::protocol::{Command, Event, Failure, MOST_IMAGES, PREVIEWS, RunId};
 use kiln::training::{Checkpoint, RunConfig, Score};
 #[cfg(not(target_arch = "wasm32"))]
 use proptest::prelude::*;
@@ -249,11 +250,45 @@ both! {
             RunConfig { batch_size: 0, ..small_config() },
             RunConfig { learning_rate: f64::NAN, ..small_config() },
             RunConfig { train_size: 65, ..small_config() },
+            RunConfig { momentum: 1.5, ..small_config() },
+            RunConfig {
+                augmentation: Augmentation { rotation: Amount::new(f32::NAN, 0.5), ..Augmentation::NONE },
+                ..small_config()
+            },
         ] {
             let events = session.handle(start(1, &config));
             assert!(matches!(&events[..], [Event::Failed { failure: Failure::Configuration { .. }, .. }]));
             assert!(!session.has_work());
         }
+    }
+
+    async fn an_augmentation_is_shown_on_the_first_training_images_between_two_steps() {
+        let preview = |id, augmentation| Command::PreviewAugmentation { id, augmentation, seed: 7 };
+        let shown = |events: Vec<Event>, expected: u32| {
+            let [Event::AugmentationPreview { id, pixels }] = &events[..] else { panic!("{events:?}") };
+            assert_eq!(*id, expected);
+            pixels.to_vec()
+        };
+        let mut session = empty_session(Opened::cpu());
+        session.handle(preview(1, Augmentation::NONE));
+        assert!(!session.has_work(), "there is no image to show yet");
+        fill(&mut session);
+        let images = common::digits(64, 1);
+        assert_eq!(shown(session.advance().await, 1), images.pixels[..PREVIEWS * 784]);
+
+        session.handle(start(1, &small_config()));
+        session.advance().await;
+        session.handle(preview(2, Augmentation::NONE));
+        session.handle(preview(3, Augmentation::ROBUST)); // the latest one is answered
+        let robust = shown(session.advance().await, 3);
+        let mut first = [0; 784];
+        Changes::draw(&Augmentation::ROBUST, 7, 0, 0).apply(images.image(0), &mut first);
+        assert_eq!(robust[..784], first, "as the run of that seed sees them in its first epoch");
+        assert_eq!(losses(&drive(&mut session).await).len(), 8);
+
+        let beyond = Augmentation { noise: Amount::new(9.0, 1.0), ..Augmentation::NONE };
+        session.handle(preview(4, beyond));
+        assert!(!session.has_work(), "strengths out of their bounds are not drawn");
     }
 
     async fn a_drawing_is_read_before_during_and_after_a_run() {

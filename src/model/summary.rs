@@ -88,6 +88,15 @@ pub fn trainable_parameters(config: &NetworkConfig, trainable: Trainable) -> Opt
 /// The most filters or dense outputs that one layer may have.
 pub const MAX_WIDTH: usize = 1024;
 
+/// The most convolution blocks.
+pub const MAX_CONVOLUTIONS: usize = 8;
+/// The most hidden dense layers.
+pub const MAX_DENSE: usize = 4;
+/// The largest side of a kernel.
+pub const MAX_KERNEL: usize = 11;
+/// The most trainable parameters: with an optimizer's moments and the gradients they take 16 bytes each.
+pub const MAX_PARAMETERS: usize = 1 << 24;
+
 /// Works out every layer's output and parameters.
 ///
 /// # Errors
@@ -96,14 +105,23 @@ pub fn summarize(config: &NetworkConfig) -> Result<Summary, NetworkError> {
     let mut layers = Vec::new();
     let mut push =
         |name: String, output: Vec<usize>, parameters: usize| layers.push(Layer { name, output, parameters });
+    let mut total = 0;
+    let mut within = |layer: usize, parameters: usize| {
+        total += parameters;
+        let what = "with it the network has more than 16 million parameters";
+        if total > MAX_PARAMETERS { Err(NetworkError::Size { layer, what }) } else { Ok(()) }
+    };
     let (mut channels, mut side) = (1, SIDE);
     for (index, conv) in config.convolutions.iter().enumerate() {
         let layer = index + 1;
+        if index == MAX_CONVOLUTIONS {
+            return Err(NetworkError::Size { layer, what: "at most 8 convolutions" });
+        }
         if conv.filters == 0 || conv.filters > MAX_WIDTH {
             return Err(NetworkError::Size { layer, what: "1 to 1,024 filters" });
         }
-        if conv.kernel % 2 == 0 {
-            return Err(NetworkError::Size { layer, what: "the kernel's side must be odd" });
+        if conv.kernel % 2 == 0 || conv.kernel > MAX_KERNEL {
+            return Err(NetworkError::Size { layer, what: "the kernel's side must be odd, from 1 to 11" });
         }
         if conv.padding == Padding::Valid {
             if conv.kernel > side {
@@ -112,6 +130,7 @@ pub fn summarize(config: &NetworkConfig) -> Result<Summary, NetworkError> {
             side -= conv.kernel - 1;
         }
         let parameters = conv.filters * (channels * conv.kernel * conv.kernel + 1);
+        within(layer, parameters)?;
         channels = conv.filters;
         push(format!("conv{layer}"), vec![channels, side, side], parameters);
         if conv.pool {
@@ -132,9 +151,14 @@ pub fn summarize(config: &NetworkConfig) -> Result<Summary, NetworkError> {
     }
     for (index, &width) in config.dense.iter().chain([&config.classes]).enumerate() {
         let dense = index + 1;
-        if width == 0 || width > MAX_WIDTH {
-            return Err(NetworkError::Size { layer: config.convolutions.len() + dense, what: "1 to 1,024 outputs" });
+        let layer = config.convolutions.len() + dense;
+        if dense <= config.dense.len() && index == MAX_DENSE {
+            return Err(NetworkError::Size { layer, what: "at most 4 hidden dense layers" });
         }
+        if width == 0 || width > MAX_WIDTH {
+            return Err(NetworkError::Size { layer, what: "1 to 1,024 outputs" });
+        }
+        within(layer, width * (features + 1))?;
         push(format!("dense{dense}"), vec![width], width * (features + 1));
         features = width;
         if dense <= config.dense.len() && config.dropout > 0.0 {
