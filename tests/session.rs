@@ -282,7 +282,7 @@ both! {
         session.handle(preview(3, Augmentation::ROBUST)); // the latest one is answered
         let robust = shown(session.advance().await, 3);
         let mut first = [0; 784];
-        Changes::draw(&Augmentation::ROBUST, 7, 0, 0).apply(images.image(0), &mut first);
+        Changes::draw(&Augmentation::ROBUST, 7, 0, 0).apply(&images.pixels.as_chunks().0[0], &mut first);
         assert_eq!(robust[..784], first, "as the run of that seed sees them in its first epoch");
         assert_eq!(losses(&drive(&mut session).await).len(), 8);
 

@@ -47,8 +47,8 @@ impl Images {
     ///
     /// # Panics
     /// If there is no such image.
-    pub fn image(&self, index: usize) -> &[u8; PIXELS] {
-        &self.pixels.as_chunks().0[index]
+    pub fn image(&self, index: usize) -> &[u8] {
+        &self.pixels[index * PIXELS..(index + 1) * PIXELS]
     }
 
     /// Images of each of `classes` classes.

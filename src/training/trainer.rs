@@ -46,9 +46,9 @@ impl Batch {
     ) -> Self {
         let len = indices.len();
         let mut pixels = Vec::with_capacity(len * PIXELS);
-        let mut changed = [0; PIXELS];
+        let (images, mut changed) = (source.pixels.as_chunks().0, [0; PIXELS]);
         for &index in indices {
-            draw(index).apply(source.image(index as usize), &mut changed);
+            draw(index).apply(&images[index as usize], &mut changed);
             pixels.extend(changed.map(scaled));
         }
         let images = Tensor::from_data(TensorData::new(pixels, [len, 1, SIDE, SIDE]), device);

@@ -227,10 +227,10 @@ impl Session {
     /// The first training images as an augmentation changes them in the first epoch.
     fn show_preview(&mut self) -> Option<Event> {
         let (id, augmentation, seed) = self.preview.take()?;
-        let images = self.data.split(Split::Train);
+        let images = self.data.split(Split::Train).pixels.as_chunks().0;
         let mut pixels = vec![0; PREVIEWS.min(images.len()) * PIXELS];
-        for (index, target) in pixels.as_chunks_mut().0.iter_mut().enumerate() {
-            Changes::draw(&augmentation, seed, 0, index as u32).apply(images.image(index), target);
+        for ((index, image), target) in (0..).zip(images).zip(pixels.as_chunks_mut().0) {
+            Changes::draw(&augmentation, seed, 0, index).apply(image, target);
         }
         Some(Event::AugmentationPreview { id, pixels: ByteBuf::from(pixels) })
     }

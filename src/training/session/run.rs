@@ -156,7 +156,7 @@ impl Run {
         let Checkpoint { learning_rate, step, epoch, score, optimizer, best, without_gain, .. } = from;
         let (done, into) = (step / self.config.batches_per_epoch(), step % self.config.batches_per_epoch());
         // Between an epoch's last step and the end of its validation, one epoch more has its steps than is validated.
-        let validating = into == 0 && epoch + 1 == done;
+        let validating = into == 0 && epoch.checked_add(1) == Some(done);
         if step > self.config.steps() || (epoch != done && !validating) {
             return Err(format!("step {step} of {}, epoch {epoch}", self.config.steps()));
         }
@@ -325,7 +325,7 @@ impl Run {
         // The earlier one wins a tie: it has seen less.
         let best = self.best.as_ref().is_none_or(|best| score.correct > best.score.correct);
         (self.validated, self.score) = (epoch, Some(score));
-        self.without_gain += 1;
+        self.without_gain = self.without_gain.saturating_add(1);
         if best {
             self.best = Some(Best { epoch, score, network });
             self.without_gain = 0;
