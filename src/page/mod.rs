@@ -11,8 +11,10 @@ mod device;
 pub mod engine;
 mod fault;
 mod inside;
+mod keys;
 mod lines;
 mod mast;
+mod modal;
 mod pad;
 pub mod plot;
 mod recipe;
@@ -45,6 +47,8 @@ pub struct Page {
     notes: StoredValue<Vec<Note>>,
     /// Whether the recipe's sheet is open.
     sheet: RwSignal<bool>,
+    /// The group of the sheet that is to be open.
+    group: RwSignal<Option<recipe::Group>>,
     /// Whether the list of keys is open.
     keys: RwSignal<bool>,
     /// The word of the recipe whose field is open.
@@ -57,7 +61,12 @@ pub struct Page {
     said: RwSignal<String>,
     offline: RwSignal<bool>,
     engine: StoredValue<Rc<dyn Engine>, LocalStorage>,
+    /// Whether the address is about to be written.
+    address_waits: StoredValue<bool>,
 }
+
+/// Milliseconds between a change of the recipe and the address's.
+const ADDRESS_RESTS_MS: i32 = 300;
 
 impl Page {
     /// A page with the engine that `engine` makes; it is given what hears the engine's events.
@@ -81,6 +90,7 @@ impl Page {
             lang: RwSignal::new(Lang::of(&language)),
             notes: StoredValue::new(settings.notes),
             sheet: RwSignal::new(false),
+            group: RwSignal::new(None),
             keys: RwSignal::new(false),
             word: RwSignal::new(None),
             device_box: RwSignal::new(false),
@@ -88,6 +98,7 @@ impl Page {
             said: RwSignal::new(String::new()),
             offline: RwSignal::new(!window().navigator().on_line()),
             engine: StoredValue::new_local(engine),
+            address_waits: StoredValue::new(false),
         };
         page_slot.set_value(Some(page));
         page
@@ -100,10 +111,21 @@ impl Page {
         let requests = self.state.try_update(|state| state.act(action, now()));
         self.answer(requests.unwrap_or_default());
         if writes_address {
-            self.state.with_untracked(|state| write_address(&state.settings, state.choice));
+            self.write_address_soon();
         }
         if opens_sheet {
             self.sheet.set(true);
+        }
+    }
+
+    /// Brings the address up to date once the recipe rests: browsers take only so many changes a minute, and a slider
+    /// makes many.
+    fn write_address_soon(self) {
+        if self.address_waits.try_update_value(|waits| std::mem::replace(waits, true)) == Some(false) {
+            after(ADDRESS_RESTS_MS, move || {
+                self.address_waits.try_set_value(false);
+                self.state.try_with_untracked(|state| write_address(&state.settings, state.choice));
+            });
         }
     }
 
@@ -214,7 +236,7 @@ pub fn App(
             </div>
         </footer>
         <recipe::Sheet />
-        <recipe::Keys />
+        <keys::Keys />
         <div class="vh" role="status" aria-live="polite" data-testid="announcer">
             {move || page.said.get()}
         </div>

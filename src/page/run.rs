@@ -58,7 +58,9 @@ pub fn primary(state: &PageState) -> Option<Button> {
         Phase::Finished { stopped: true } if can_resume(state) => {
             Some(button("resume", Action::Resume, Lang::resume, PLAY))
         }
-        Phase::Finished { .. } => Some(button("train", Action::Train, Lang::train_again, PLAY)),
+        Phase::Finished { .. } => {
+            Some(Button { enabled: state.can_train(), ..button("train", Action::Train, Lang::train_again, PLAY) })
+        }
         Phase::Evaluating { .. } | Phase::Failed(_) => None,
     }
 }
@@ -76,7 +78,8 @@ fn secondaries(state: &PageState) -> Vec<Button> {
         Phase::Training(_) | Phase::Evaluating { .. } => vec![stop()],
         Phase::Paused => vec![step(), stop()],
         Phase::Finished { stopped: true } => {
-            let again = can_resume(state).then(|| button("train", Action::Train, Lang::train_again, ""));
+            let again = button("train", Action::Train, Lang::train_again, "");
+            let again = can_resume(state).then(|| Button { enabled: state.can_train(), ..again });
             again.into_iter().chain([button("test", Action::Test, Lang::test_now, "")]).collect()
         }
         _ => Vec::new(),
@@ -108,8 +111,13 @@ pub fn Run() -> impl IntoView {
                 </svg>
                 <span>{move || main.with(|main| main.as_ref().map(|button| (button.words)(page.lang.get())))}</span>
             </button>
-            <For each=move || others.get() key=|button| button.id let(button)>
-                <button class="btn big" data-testid=button.id on:click=move |_| page.act(button.action.clone())>
+            <For each=move || others.get() key=|button| (button.id, button.enabled) let(button)>
+                <button
+                    class="btn big"
+                    data-testid=button.id
+                    disabled=!button.enabled
+                    on:click=move |_| page.act(button.action.clone())
+                >
                     {(!button.icon.is_empty())
                         .then(|| {
                             view! {

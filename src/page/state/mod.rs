@@ -2,11 +2,14 @@
 //! done. Both answer with [`Request`]s for the engine. Pure: no DOM, no clock of its own, so a test can drive it.
 
 pub mod mistakes;
+mod recipe;
 
 use serde_bytes::ByteBuf;
 
 use self::mistakes::{Mistakes, MistakesAction};
+pub use self::recipe::Preview;
 use crate::data::PIXELS;
+use crate::data::augment::Augmentation;
 use crate::protocol::{Command, DataProgress, DeviceKind, DeviceReason, Event, Failure, LayerMaps, RunId, VERSION};
 use crate::training::exam::Exam;
 use crate::training::{Checkpoint, RunConfig, Score, StepPoint};
@@ -215,6 +218,8 @@ pub enum Action {
     Test,
     /// Change the recipe. During a run only the learning rate counts at once.
     Configure(RunConfig),
+    /// Show an augmentation at work, with a seed's luck; `None`: no longer.
+    Preview(Option<(Augmentation, u32)>),
     /// Read this drawing; `None`: the pad was cleared.
     Draw(Option<Box<[u8; PIXELS]>>),
     /// Take the way on that a failure offers.
@@ -290,6 +295,8 @@ pub struct PageState {
     pub answer: Option<Answer>,
     /// The mistakes of the latest test.
     pub mistakes: Mistakes,
+    /// What the recipe's augmentation does to some digits.
+    pub preview: Preview,
     live: Option<RunId>,
     last_run: u32,
     resume_here: bool,
@@ -313,6 +320,7 @@ impl PageState {
             run: None,
             answer: None,
             mistakes: Mistakes::default(),
+            preview: Preview::default(),
             live: None,
             last_run: 0,
             resume_here: false,
@@ -325,8 +333,13 @@ impl PageState {
         }
     }
 
-    /// Whether a run can begin.
+    /// Whether a run of the recipe can begin.
     pub fn can_train(&self) -> bool {
+        self.is_free() && self.network_error().is_none()
+    }
+
+    /// Whether engine and data are there and no run is under way.
+    fn is_free(&self) -> bool {
         self.device.is_some()
             && self.data.train_images > 0
             && matches!(self.phase, Phase::LoadingData | Phase::Ready | Phase::Paused | Phase::Finished { .. })
@@ -419,6 +432,7 @@ impl PageState {
                 self.send_live(|run| Command::Test { run })
             }
             Action::Configure(settings) => self.configure(settings),
+            Action::Preview(wanted) => self.preview(wanted),
             Action::Draw(drawing) => self.draw(drawing, now),
             Action::Recover(way) => self.recover(way, now),
             Action::UseDevice(choice) if !self.is_busy() => {
@@ -443,6 +457,7 @@ impl PageState {
             Event::Opened { device, name, reason } => {
                 self.device = Some(Device { kind: device, name, reason });
                 let mut requests = self.read_again(now);
+                requests.extend(self.preview_anew());
                 requests.extend(self.begin_pending());
                 return requests;
             }
@@ -502,7 +517,7 @@ impl PageState {
                 self.set_phase(Phase::Finished { stopped: stopped && test.is_none() }, now);
                 return self.read_again(now);
             }
-            Event::Sweep { .. } | Event::AugmentationPreview { .. } => {}
+            Event::Sweep { .. } => {}
             Event::Prediction { id, probabilities, inside } => {
                 if id > self.answered && self.drawing.is_some() {
                     self.answered = id;
@@ -510,6 +525,7 @@ impl PageState {
                 }
             }
             Event::Images { indices, pixels, .. } => self.mistakes.received(&indices, &pixels),
+            Event::AugmentationPreview { id, pixels } => return self.previewed(id, pixels.into_vec()),
             Event::Failed { run, failure } => return self.fail(failure, run.is_some(), now),
         }
         Vec::new()
@@ -590,7 +606,7 @@ impl PageState {
 
     /// After a restart: goes on as soon as device and data are there.
     fn begin_pending(&mut self) -> Vec<Request> {
-        if !(self.resume_here && self.phase != Phase::LoadingWorker && self.can_train()) {
+        if !(self.resume_here && self.phase != Phase::LoadingWorker && self.is_free()) {
             return Vec::new();
         }
         self.resume_here = false;

@@ -2,7 +2,7 @@
 //!
 //! `*stars*` mark what a headline stresses; [`stressed`] cuts them out.
 
-use super::settings::{Bounds, Field, Note};
+use super::settings::Note;
 use super::state::{Activity, PageState, Phase, Reading, Run, WayOn};
 use crate::protocol::{DeviceKind, DeviceReason, Failure};
 
@@ -22,10 +22,12 @@ pub(super) type Text = fn(Lang) -> &'static str;
 macro_rules! words {
     ($($name:ident: $en:literal, $zh:literal;)*) => {
         impl Lang {
-            $(pub(super) fn $name(self) -> &'static str { self.pick($en, $zh) })*
+            $(pub(in crate::page) fn $name(self) -> &'static str { self.pick($en, $zh) })*
         }
     };
 }
+
+pub(super) mod recipe;
 
 words! {
     code: "en", "zh";
@@ -107,8 +109,6 @@ words! {
     output_shape: "Output shape", "输出形状";
     parameters: "Parameters", "参数";
     total: "Total, all trainable", "总计，均可训练";
-    new_seed: "new", "换一个";
-    back_to_defaults: "Back to the defaults", "恢复默认";
     details: "Details for a report", "报告用的细节";
     everything_kept: "everything kept", "进度都在";
     starting_engine: "Starting the engine.", "正在启动引擎。";
@@ -527,46 +527,6 @@ impl Lang {
         }
     }
 
-    /// A setting's name.
-    pub fn field(self, field: Field) -> &'static str {
-        match field {
-            Field::Epochs => self.pick("Epochs", "轮数"),
-            Field::BatchSize => self.pick("Batch size", "批大小"),
-            Field::LearningRate => self.pick("Learning rate", "学习率"),
-            Field::TrainSize => self.pick("Training digits", "训练用的数字"),
-            Field::Seed => self.pick("Seed", "种子"),
-            Field::BatchNorm => self.pick("Batch normalisation", "批归一化"),
-            Field::Dropout => self.pick("Dropout", "随机失活"),
-        }
-    }
-
-    /// What a setting does.
-    pub fn effect(self, field: Field) -> &'static str {
-        match field {
-            Field::Epochs => self.pick("How often it sees every digit", "每个数字看几遍"),
-            Field::BatchSize => self.pick("Digits looked at before each change", "每次改动前看几个数字"),
-            Field::LearningRate => {
-                self.pick("How big each change is; may be changed while it trains", "每次改动多大；训练中也可以改")
-            }
-            Field::TrainSize => self.pick("Fewer train faster and read worse", "少一些更快，但读得差些"),
-            Field::Seed => self.pick("The same seed gives the same run", "同样的种子，同样的过程"),
-            Field::BatchNorm => self.pick(
-                "Evens out each block's outputs: learns in fewer epochs, each a little slower",
-                "把每个模块的输出拉平：需要的轮数更少，每轮稍慢",
-            ),
-            Field::Dropout => self.pick(
-                "Share of the dense layer switched off in each step: less learning by heart",
-                "每一步随机关掉全连接层的一部分：少死记硬背",
-            ),
-        }
-    }
-
-    /// Why a value was not taken.
-    pub fn bounds(self, bounds: &Bounds) -> String {
-        let Bounds(low, high) = bounds;
-        self.pick(format!("From {low} to {high}."), format!("{low} 到 {high}。"))
-    }
-
     /// What of the address is not followed.
     pub fn note(self, note: &Note) -> String {
         match note {
@@ -585,7 +545,7 @@ impl Lang {
     pub fn sentence(self, state: &PageState) -> Vec<Piece> {
         use Piece::{Plain, Word};
         let settings = &state.settings;
-        let network = Word(Token::Network, self.pick("a small convolutional network", "一个小卷积网络").into());
+        let network = Word(Token::Network, self.network_word(&settings.network));
         let images = count(settings.train_size);
         let data = if state.data.synthetic {
             self.pick(format!("{images} synthetic digits"), format!("{images} 个合成数字"))
@@ -603,7 +563,7 @@ impl Lang {
         let batch = settings.batch_size;
         let batch = Word(Token::Batch, self.pick(format!("{batch} at a time"), format!("{batch} 个")));
         let rate = Word(Token::LearningRate, settings.learning_rate.to_string());
-        let adam = Word(Token::Optimizer, "Adam".into());
+        let optimizer = Word(Token::Optimizer, self.optimizer(settings.optimizer).into());
         match self {
             Lang::En => vec![
                 Plain("Train "),
@@ -615,7 +575,7 @@ impl Lang {
                 Plain(", "),
                 batch,
                 Plain(", with "),
-                adam,
+                optimizer,
                 Plain(" at a learning rate of "),
                 rate,
                 Plain("."),
@@ -630,33 +590,12 @@ impl Lang {
                 Plain("，每批 "),
                 batch,
                 Plain("，用 "),
-                adam,
+                optimizer,
                 Plain("，学习率 "),
                 rate,
                 Plain("。"),
             ],
         }
-    }
-
-    /// How many settings differ from their defaults, and from when on.
-    pub fn changes(self, changed: usize, busy: bool) -> String {
-        let when = if busy { self.pick(", from the next run on", "，从下次训练起生效") } else { "" };
-        match (self, changed) {
-            (Lang::En, 0) => "All at their defaults".into(),
-            (Lang::En, 1) => format!("1 change{when}"),
-            (Lang::En, _) => format!("{changed} changes{when}"),
-            (Lang::Zh, 0) => "全部为默认值".into(),
-            (Lang::Zh, _) => format!("{changed} 处改动{when}"),
-        }
-    }
-
-    /// The network in a few words.
-    pub fn network_summary(self, convolutions: usize, dense: usize, parameters: usize) -> String {
-        let parameters = count(parameters as u32);
-        self.pick(
-            format!("{convolutions} convolutions, {dense} dense · {parameters}"),
-            format!("{convolutions} 个卷积，{dense} 个全连接 · {parameters}"),
-        )
     }
 
     /// How a device was found, for the settings.

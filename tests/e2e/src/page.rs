@@ -156,6 +156,27 @@ impl Page {
         }
     }
 
+    /// Waits until a function's body, run in the page, answers as it is to; what it answered then.
+    pub async fn until_run(
+        &self,
+        what: &str,
+        seconds: u64,
+        script: &str,
+        answers: impl Fn(&Value) -> bool,
+    ) -> Result<Value> {
+        let deadline = Instant::now() + Duration::from_secs(seconds);
+        loop {
+            let answer = self.run(script).await?;
+            if answers(&answer) {
+                return Ok(answer);
+            }
+            if Instant::now() > deadline {
+                bail!("{what}: not within {seconds} s; last: {answer}");
+            }
+            tokio::time::sleep(LOOK_EVERY).await;
+        }
+    }
+
     /// Waits for a state.
     pub async fn until_state(&self, state: &str, seconds: u64) -> Result<Snapshot> {
         self.until(&format!("the state `{state}`"), seconds, |shown| shown.state == state).await

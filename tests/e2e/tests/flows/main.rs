@@ -6,6 +6,7 @@ mod access;
 mod data;
 mod device;
 mod engine;
+mod recipe;
 mod training;
 
 /// Until the worker is there and all data was checked, in seconds. The development build's worker is large.
