@@ -148,6 +148,16 @@ pub enum Command {
         /// 28×28 bytes, 0 is paper.
         pixels: ByteBuf,
     },
+    /// Show held-out images of a fine-tuning run, by their place in [`Comparison::held_out`], at most [`MOST_IMAGES`] at
+    /// once. [`Event::Images`] answers.
+    HeldOut {
+        /// The run.
+        run: RunId,
+        /// Comes back in the answer.
+        id: u32,
+        /// Which ones. Those that are not there are not answered.
+        indices: Vec<u32>,
+    },
     /// Show images of a split, at most [`MOST_IMAGES`] at once.
     Images {
         /// Comes back in the answer.

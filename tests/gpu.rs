@@ -64,7 +64,7 @@ async fn forward_loss_and_gradients_agree_with_the_cpu() {
         for device in [gpu.clone().autodiff(), Device::flex().autodiff()] {
             let network = Network::new(&config, 4, &device).unwrap();
             let batch = Batch::gather(&digits(8, 2), &[0, 1, 2, 3, 4, 5, 6, 7], 8, 10, &device);
-            let logits = network.forward(batch.images);
+            let logits = network.answer(batch.input);
             let loss = cross_entropy(logits.clone(), batch.targets).mean();
             let told = vec![logits.without_autodiff().flatten(0, 1), loss.clone().without_autodiff()];
             let told = read(told).await.unwrap();

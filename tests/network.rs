@@ -169,7 +169,7 @@ both! {
             let bytes = network.to_bytes().await.unwrap();
             let copy = Network::from_bytes(&config, &bytes, &device).unwrap();
             let batch = Batch::gather(&digits(4, 1), &[0, 1, 2, 3], 4, 10, &device);
-            let logits = [network, copy].map(|n| n.forward(batch.images.clone()).flatten(0, 1));
+            let logits = [network, copy].map(|n| n.answer(batch.input.clone()).flatten(0, 1));
             let logits = read(logits.into()).await.unwrap();
             assert_eq!(logits[0], logits[1]);
             assert!(Network::from_bytes(&config, &bytes[4..], &device).is_err());
@@ -182,7 +182,7 @@ both! {
         let network = Network::new(&config, 9, &device).unwrap();
         let weights = values(&network.to_bytes().await.unwrap());
         let batch = Batch::gather(&images, &[0, 1, 2, 3, 4, 5], 6, 10, &device);
-        let loss = cross_entropy(network.forward(batch.images), batch.targets).mean();
+        let loss = cross_entropy(network.answer(batch.input), batch.targets).mean();
         let told = read(vec![loss.clone().without_autodiff()]).await.unwrap()[0][0];
         assert!((f64::from(told) - reference_loss(&config, &weights, &images)).abs() < 1e-5);
 

@@ -55,7 +55,7 @@ both! {
         assert!(losses[59] < 0.3 * losses[0], "{} → {}", losses[0], losses[59]);
         let read_twice = async || {
             let batch = Batch::gather(&digits(8, 2), &[0, 1, 2, 3, 4, 5, 6, 7], 8, 10, &Device::flex());
-            read(vec![trainer.network().forward(batch.images).flatten(0, 1)]).await.unwrap()
+            read(vec![trainer.network().answer(batch.input).flatten(0, 1)]).await.unwrap()
         };
         assert_eq!(read_twice().await, read_twice().await);
     }

@@ -53,13 +53,20 @@ impl Images {
 
     /// Images of each of `classes` classes.
     pub fn per_class(&self, classes: usize) -> Vec<u32> {
-        let mut counts = vec![0; classes];
-        for &label in &self.labels {
-            if let Some(count) = counts.get_mut(usize::from(label)) {
-                *count += 1;
-            }
+        per_class(&self.labels, classes)
+    }
+
+    /// A copy of the images at `indices`, in this order.
+    ///
+    /// # Panics
+    /// If an index is not in the set.
+    pub fn pick(&self, indices: &[u32]) -> Images {
+        let mut picked = Images { pixels: Vec::with_capacity(indices.len() * PIXELS), labels: Vec::new() };
+        for &index in indices {
+            picked.pixels.extend_from_slice(self.image(index as usize));
+            picked.labels.push(self.labels[index as usize]);
         }
-        counts
+        picked
     }
 
     /// Appends another set of images.
@@ -67,6 +74,17 @@ impl Images {
         self.pixels.append(&mut other.pixels);
         self.labels.append(&mut other.labels);
     }
+}
+
+/// Labels of each of `classes` classes. Labels beyond them are not counted.
+pub fn per_class(labels: &[u8], classes: usize) -> Vec<u32> {
+    let mut counts = vec![0; classes];
+    for &label in labels {
+        if let Some(count) = counts.get_mut(usize::from(label)) {
+            *count += 1;
+        }
+    }
+    counts
 }
 
 /// The three splits, each as far as it has arrived.

@@ -6,6 +6,7 @@
 //! Without MNIST, [`synthetic`] digits are drawn.
 
 pub mod augment;
+pub mod division;
 pub mod drawing;
 #[cfg(feature = "data")]
 pub mod gzip;
@@ -17,11 +18,12 @@ pub mod picture;
 pub mod set;
 #[cfg(feature = "data")]
 pub mod shard;
+pub mod shift;
 #[cfg(feature = "data")]
 pub mod synthetic;
 
 mod dataset;
-pub use dataset::{Dataset, Images, Split};
+pub use dataset::{Dataset, Images, Split, per_class};
 
 /// Width and height of an image, in pixels.
 pub const SIDE: usize = 28;

@@ -18,6 +18,12 @@ pub enum Stream {
     Dropout(u32),
     /// The settings that a sweep draws.
     Sweep,
+    /// What of a new set is set aside.
+    Division,
+    /// Which old images are mixed in with new ones.
+    Replay,
+    /// The noise over image `.0` of a shifted set.
+    Shift(u32),
 }
 
 /// A generator for one purpose of a run. Streams of one seed are independent of each other (ChaCha's stream number),
@@ -29,6 +35,9 @@ pub fn rng(seed: u32, stream: Stream) -> ChaCha8Rng {
         Stream::Sweep => u64::MAX,
         Stream::Order(epoch) => 2 + u64::from(epoch),
         Stream::Dropout(step) => (1 << 40) + u64::from(step),
+        Stream::Division => 1 << 33,
+        Stream::Replay => (1 << 33) + 1,
+        Stream::Shift(image) => (1 << 34) + u64::from(image),
     });
     rng
 }

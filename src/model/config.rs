@@ -62,17 +62,6 @@ pub enum Trainable {
     Last,
 }
 
-impl Trainable {
-    /// Layers that don't learn, from the image on: convolution blocks first, then dense layers.
-    pub fn frozen(self, config: &NetworkConfig) -> usize {
-        match self {
-            Trainable::Everything => 0,
-            Trainable::Dense => config.convolutions.len(),
-            Trainable::Last => config.convolutions.len() + config.dense.len(),
-        }
-    }
-}
-
 impl Default for NetworkConfig {
     /// The article's network: 130,250 parameters.
     fn default() -> Self {

@@ -6,10 +6,10 @@
 use burn::module::{Module, Param};
 use burn::nn::{BatchNorm, BatchNormConfig, Dropout, DropoutConfig, Linear};
 use burn::tensor::{Device, Gradients, Tensor, TensorData, activation};
-use rand::RngExt;
+use rand::{Rng, RngExt};
 
 use super::block::Block;
-use super::{NetworkConfig, NetworkError, Padding, summarize};
+use super::{NetworkConfig, NetworkError, Padding, Trainable, summarize};
 use crate::data::SIDE;
 use crate::data::order::{Stream, rng};
 use crate::device::{DeviceLost, read};
@@ -20,6 +20,17 @@ pub struct Network {
     blocks: Vec<Block>,
     dense: Vec<Linear>,
     dropout: Dropout,
+    /// Layers that don't learn, from the image on: blocks, then dense layers.
+    frozen: usize,
+}
+
+/// What a network can answer to.
+#[derive(Debug, Clone)]
+pub enum Input {
+    /// `[batch, 1, 28, 28]`, 0 … 1.
+    Images(Tensor<4>),
+    /// What [`Network::features`] answered to images: `[batch, features]`.
+    Features(Tensor<2>),
 }
 
 /// What one parameter tensor is, for whoever fills it.
@@ -57,10 +68,7 @@ impl Network {
     pub fn new(config: &NetworkConfig, seed: u32, device: &Device) -> Result<Self, NetworkError> {
         let mut rng = rng(seed, Stream::Weights);
         Self::build(config, device, |part, len| match part {
-            Part::Weight { inputs, outputs } => {
-                let limit = (6.0 / (inputs + outputs) as f32).sqrt();
-                (0..len).map(|_| rng.random_range(-limit..limit)).collect()
-            }
+            Part::Weight { inputs, outputs } => glorot(inputs, outputs, len, &mut rng),
             Part::Zeros => vec![0.0; len],
             Part::Ones => vec![1.0; len],
         })
@@ -134,18 +142,78 @@ impl Network {
                 Linear { weight, bias: Some(vector(fill(Part::Zeros, outputs), device)) }
             })
             .collect();
-        Ok(Self { blocks, dense, dropout: DropoutConfig::new(config.dropout).init() })
+        Ok(Self { blocks, dense, dropout: DropoutConfig::new(config.dropout).init(), frozen: 0 })
     }
 
-    /// `[batch, 1, 28, 28]` → `[batch, classes]` logits.
+    /// The same network with a new last layer, drawn from `seed`.
+    pub fn replace_head(mut self, classes: usize, seed: u32, device: &Device) -> Self {
+        if let Some(head) = self.dense.last_mut() {
+            let [inputs, _] = head.weight.dims();
+            let weight = glorot(inputs, classes, inputs * classes, &mut rng(seed, Stream::Weights));
+            let weight = Param::from_data(TensorData::new(weight, [inputs, classes]), device);
+            *head = Linear { weight, bias: Some(vector(vec![0.0; classes], device)) };
+        }
+        self
+    }
+
+    /// The same network with all but the `trainable` layers frozen: they get no gradients, and their batch norm keeps
+    /// its statistics.
+    pub fn freeze(mut self, trainable: Trainable) -> Self {
+        self.frozen = match trainable {
+            Trainable::Everything => 0,
+            Trainable::Dense => self.blocks.len(),
+            Trainable::Last => self.blocks.len() + self.dense.len() - 1,
+        };
+        let frozen = self.frozen;
+        let freeze = |index: usize| index < frozen;
+        let first_dense = self.blocks.len();
+        self.blocks = self.blocks.into_iter().zip(0..).map(|(b, at)| if freeze(at) { b.freeze() } else { b }).collect();
+        self.dense =
+            self.dense.into_iter().zip(first_dense..).map(|(d, at)| if freeze(at) { d.freeze() } else { d }).collect();
+        self
+    }
+
+    /// Whether there are layers that don't learn.
+    pub fn is_frozen(&self) -> bool {
+        self.frozen > 0
+    }
+
+    /// Dense layers that don't learn.
+    fn frozen_dense(&self) -> usize {
+        self.frozen.saturating_sub(self.blocks.len())
+    }
+
+    /// `[batch, classes]` logits of `[batch, 1, 28, 28]` images.
     pub fn forward(&self, images: Tensor<4>) -> Tensor<2> {
-        let features = self.blocks.iter().fold(images, |x, block| block.forward(x));
-        self.classify(features.flatten(1, 3))
+        self.classify(self.features(images))
     }
 
-    /// The dense layers: `[batch, features]` → `[batch, classes]`.
-    fn classify(&self, features: Tensor<2>) -> Tensor<2> {
-        let (last, hidden) = self.dense.split_last().expect("a network has at least its output layer");
+    /// `[batch, classes]` logits, from wherever the input stands.
+    pub fn answer(&self, input: Input) -> Tensor<2> {
+        match input {
+            Input::Images(images) => self.forward(images),
+            Input::Features(features) => self.classify(features),
+        }
+    }
+
+    /// What the blocks and the frozen dense layers make of images: `[batch, 1, 28, 28]` → `[batch, features]`. Of an
+    /// image it is the same each time as long as these layers don't learn, so it can be kept.
+    pub fn features(&self, images: Tensor<4>) -> Tensor<2> {
+        let features = self.blocks.iter().fold(images, |x, block| block.forward(x)).flatten(1, 3);
+        self.dense[..self.frozen_dense()].iter().fold(features, |x, dense| activation::relu(dense.forward(x)))
+    }
+
+    /// How many features an image has.
+    pub fn feature_len(&self) -> usize {
+        self.dense[self.frozen_dense()].weight.dims()[0]
+    }
+
+    /// The dense layers that [`Network::features`] left: `[batch, features]` → `[batch, classes]`.
+    pub fn classify(&self, features: Tensor<2>) -> Tensor<2> {
+        let first = self.frozen_dense();
+        let (last, hidden) = self.dense[first..].split_last().expect("a network has at least its output layer");
+        // Features that come from a frozen dense layer are drawn from as any hidden layer's output is.
+        let features = if first > 0 { self.dropout.forward(features) } else { features };
         let features =
             hidden.iter().fold(features, |x, dense| self.dropout.forward(activation::relu(dense.forward(x))));
         last.forward(features)
@@ -162,13 +230,13 @@ impl Network {
             layers.push((format!("conv{}", index + 1), side, maps.flatten(0, 3)));
             x = block.forward(x);
         }
-        let features: Tensor<2> = x.flatten(1, 3);
-        let mut hidden = features.clone();
-        for (index, dense) in self.dense[..self.dense.len() - 1].iter().enumerate() {
+        let mut hidden: Tensor<2> = x.flatten(1, 3);
+        let (last, dense) = self.dense.split_last().expect("a network has at least its output layer");
+        for (index, dense) in dense.iter().enumerate() {
             hidden = activation::relu(dense.forward(hidden));
             layers.push((format!("dense{}", index + 1), 1, hidden.clone().flatten(0, 1)));
         }
-        (self.classify(features), layers)
+        (last.forward(hidden), layers)
     }
 
     /// All tensors, flat, in the order in which they are built: for each block its weight, bias and batch norm's
@@ -216,6 +284,11 @@ impl Network {
         let values = read(self.valid().parts()).await?;
         Ok(values.into_iter().flatten().flat_map(f32::to_le_bytes).collect())
     }
+}
+
+fn glorot(inputs: usize, outputs: usize, len: usize, rng: &mut impl Rng) -> Vec<f32> {
+    let limit = (6.0 / (inputs + outputs) as f32).sqrt();
+    (0..len).map(|_| rng.random_range(-limit..limit)).collect()
 }
 
 fn vector(values: Vec<f32>, device: &Device) -> Param<Tensor<1>> {

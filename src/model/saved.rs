@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 use serde_bytes::ByteBuf;
 
 use super::NetworkConfig;
+use crate::data::CLASSES;
 
 /// Everything that is needed to use a network.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -18,4 +19,16 @@ pub struct SavedModel {
     /// test of it.
     #[serde(default)]
     pub left_out: Vec<u32>,
+}
+
+impl SavedModel {
+    /// Whether its outputs are the ten digits, so that the digits' test set applies to it.
+    pub fn reads_digits(&self) -> bool {
+        self.network.classes == CLASSES && self.classes == digit_names()
+    }
+}
+
+/// The names of the ten digits.
+pub fn digit_names() -> Vec<String> {
+    (0..CLASSES).map(|digit| digit.to_string()).collect()
 }

@@ -1,12 +1,15 @@
 //! How a network does on images that it does not learn from, chunk by chunk, so that a session can answer between.
 
+use std::ops::Range;
+
 use burn::tensor::Device;
 
+use super::Score;
 use super::exam::{Exam, Read};
-use super::{Score, trainer::gather_images};
+use super::source::Source;
 use crate::data::Images;
 use crate::device::{DeviceLost, read};
-use crate::model::Network;
+use crate::model::{Input, Network};
 
 /// Images in a chunk: enough to keep the device busy, few enough that a drawing is answered in between. Every chunk
 /// has this shape; the last one is padded.
@@ -42,18 +45,18 @@ impl Evaluation {
         self.exam.read.len()
     }
 
-    /// Looks at the next chunk of `images`.
+    /// Looks at the next chunk of `source`.
     ///
     /// # Errors
     /// The device was lost.
-    pub async fn advance(&mut self, images: &Images, device: &Device) -> Result<(), DeviceLost> {
-        let range = self.done()..images.len().min(self.done() + CHUNK);
-        let indices: Vec<u32> = (range.start as u32..range.end as u32).collect();
-        let batch = gather_images(images, &indices, CHUNK.min(images.len().max(1)), device);
-        let logits = read(vec![self.network.forward(batch).flatten(0, 1)]).await?.remove(0);
-        // Rows beyond the range are padding.
+    pub async fn advance<'a>(&mut self, source: impl Into<Source<'a>>, device: &Device) -> Result<(), DeviceLost> {
+        advance_together(std::slice::from_mut(self), source.into(), device).await
+    }
+
+    /// Takes one row of logits for each image of `range`; rows beyond it are padding.
+    fn take(&mut self, range: Range<usize>, labels: &[u8], logits: &[f32]) {
         for (index, logits) in range.zip(logits.chunks_exact(self.classes)) {
-            let label = images.labels[index];
+            let label = labels[index];
             let Read { class, sure, loss } = Read::new(logits, label);
             self.exam.labels.push(label);
             self.exam.read.push(class);
@@ -63,7 +66,6 @@ impl Evaluation {
                 self.counted += 1;
             }
         }
-        Ok(())
     }
 
     /// The readings of the images looked at so far.
@@ -75,6 +77,30 @@ impl Evaluation {
     pub fn score(&self) -> Score {
         self.exam().score()
     }
+}
+
+/// Looks at the next chunk of `source` with networks whose frozen layers are the same: what these make of the images is
+/// computed once for all.
+///
+/// # Errors
+/// The device was lost.
+pub async fn advance_together(
+    evaluations: &mut [Evaluation],
+    source: Source<'_>,
+    device: &Device,
+) -> Result<(), DeviceLost> {
+    let Some(first) = evaluations.first() else { return Ok(()) };
+    let range = first.done()..source.len().min(first.done() + CHUNK);
+    let indices: Vec<u32> = (range.start as u32..range.end as u32).collect();
+    let input = match source.gather(&indices, CHUNK.min(source.len().max(1)), device) {
+        Input::Images(images) if first.network.is_frozen() => Input::Features(first.network.features(images)),
+        input => input,
+    };
+    let logits = evaluations.iter().map(|one| one.network.answer(input.clone()).flatten(0, 1)).collect();
+    for (evaluation, logits) in evaluations.iter_mut().zip(read(logits).await?) {
+        evaluation.take(range.clone(), source.labels(), &logits);
+    }
+    Ok(())
 }
 
 /// Looks at all images at once.

@@ -6,22 +6,9 @@ use serde::{Deserialize, Serialize};
 use serde_bytes::ByteBuf;
 
 use super::exam::Exam;
+pub use crate::data::shift::Shift;
 use crate::model::SavedModel;
 pub use crate::model::Trainable;
-
-/// A change of MNIST's images that makes new data of them.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Shift {
-    /// Turned by 40 degrees.
-    Rotated,
-    /// Ink on paper turned into paper on ink.
-    Inverted,
-    /// Noise over the whole image.
-    Noisy,
-    /// Strokes a pixel thicker on each side.
-    Thick,
-}
 
 /// The new data.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -180,6 +167,9 @@ pub enum FineTuneProblem {
         /// How many were named.
         count: u32,
     },
+    /// More old images than can be mixed in.
+    #[error("{} to {} old images for each new one are possible", REPLAY.start(), REPLAY.end())]
+    Replay,
     /// Old images can't be mixed in, because their classes are gone.
     #[error("old images can't be mixed in when the classes are replaced")]
     ReplayWithNewClasses,

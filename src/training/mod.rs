@@ -19,6 +19,8 @@ pub mod optimizer;
 pub mod self_check;
 #[cfg(feature = "cpu")]
 pub mod session;
+#[cfg(feature = "cpu")]
+pub mod source;
 pub mod sweep;
 #[cfg(feature = "cpu")]
 pub mod trainer;

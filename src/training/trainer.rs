@@ -8,17 +8,18 @@ use rand::Rng;
 
 use super::RunConfig;
 use super::optimizer::{Optimizer, StateError};
+use super::source::{Source, scaled};
 use crate::data::augment::Changes;
 use crate::data::order::{Stream, rng};
 use crate::data::{Images, PIXELS, SIDE};
 use crate::device::DeviceLost;
-use crate::model::Network;
+use crate::model::{Input, Network};
 
-/// Images and one-hot targets on a device.
+/// What a network is given and one-hot targets, on a device.
 #[derive(Debug, Clone)]
 pub struct Batch {
-    /// `[batch, 1, 28, 28]`, 0 … 1.
-    pub images: Tensor<4>,
+    /// Images, or what frozen layers made of them.
+    pub input: Input,
     /// `[batch, classes]`, one-hot; a row of zeros is padding and counts for nothing.
     pub targets: Tensor<2>,
 }
@@ -28,9 +29,16 @@ impl Batch {
     ///
     /// # Panics
     /// If an index is not in `source`, or there are more than `len`.
-    pub fn gather(source: &Images, indices: &[u32], len: usize, classes: usize, device: &Device) -> Self {
-        let images = gather_images(source, indices, len, device);
-        Self { images, targets: one_hot(source, indices, len, classes, device) }
+    pub fn gather<'a>(
+        source: impl Into<Source<'a>>,
+        indices: &[u32],
+        len: usize,
+        classes: usize,
+        device: &Device,
+    ) -> Self {
+        let source = source.into();
+        let input = source.gather(indices, len, device);
+        Self { input, targets: one_hot(source.labels(), indices, len, classes, device) }
     }
 
     /// Gathers the images at `indices`, each with the changes that `draw` gives it.
@@ -52,35 +60,16 @@ impl Batch {
             pixels.extend(changed.map(scaled));
         }
         let images = Tensor::from_data(TensorData::new(pixels, [len, 1, SIDE, SIDE]), device);
-        Self { images, targets: one_hot(source, indices, len, classes, device) }
+        Self { input: Input::Images(images), targets: one_hot(&source.labels, indices, len, classes, device) }
     }
 }
 
-/// A byte of an image as the network takes it.
-fn scaled(pixel: u8) -> f32 {
-    f32::from(pixel) / 255.0
-}
-
-fn one_hot(source: &Images, indices: &[u32], len: usize, classes: usize, device: &Device) -> Tensor<2> {
+fn one_hot(labels: &[u8], indices: &[u32], len: usize, classes: usize, device: &Device) -> Tensor<2> {
     let mut targets = vec![0.0f32; len * classes];
     for (row, &index) in indices.iter().enumerate() {
-        targets[row * classes + source.labels[index as usize] as usize] = 1.0;
+        targets[row * classes + labels[index as usize] as usize] = 1.0;
     }
     Tensor::from_data(TensorData::new(targets, [len, classes]), device)
-}
-
-/// The images at `indices` without their labels, padded with empty ones up to `len`: `[len, 1, 28, 28]`, 0 … 1.
-///
-/// # Panics
-/// If an index is not in `source`, or there are more than `len`.
-pub fn gather_images(source: &Images, indices: &[u32], len: usize, device: &Device) -> Tensor<4> {
-    assert!(indices.len() <= len, "more images than the batch holds");
-    let mut pixels = Vec::with_capacity(len * PIXELS);
-    for &index in indices {
-        pixels.extend(source.image(index as usize).iter().copied().map(scaled));
-    }
-    pixels.resize(len * PIXELS, 0.0);
-    Tensor::from_data(TensorData::new(pixels, [len, 1, SIDE, SIDE]), device)
 }
 
 /// Cross-entropy of each row from logits, in nats: `[batch, classes]` twice → `[batch]`. Padding rows give 0.
@@ -97,6 +86,8 @@ pub fn count_correct(logits: Tensor<2>, targets: Tensor<2>) -> Tensor<1> {
 /// A network in training and its optimizer.
 pub struct Trainer {
     network: Network,
+    /// The frozen layers, for reading: nothing that they compute is tracked. `None` if all layers learn.
+    frozen: Option<Network>,
     optimizer: Optimizer,
     device: Device,
     label_smoothing: f64,
@@ -109,8 +100,10 @@ pub struct Trainer {
 impl Trainer {
     /// Takes a network over, on its device, before the first step of the run that `config` describes.
     pub fn new(network: Network, config: &RunConfig, device: &Device) -> Self {
+        let network = network.train();
         Self {
-            network: network.train(),
+            frozen: network.is_frozen().then(|| network.valid()),
+            network,
             optimizer: Optimizer::new(config),
             device: device.clone().autodiff(),
             label_smoothing: config.label_smoothing,
@@ -151,7 +144,7 @@ impl Trainer {
     /// read right, both from before the change. They stay on the device until somebody reads them.
     pub fn step(&mut self, batch: Batch, learning_rate: f64) -> Tensor<1> {
         let [rows, classes] = batch.targets.dims();
-        let logits = self.forward(batch.images);
+        let logits = self.forward(batch.input);
         let targets = if self.label_smoothing > 0.0 {
             let spread = self.label_smoothing / classes as f64;
             batch.targets.clone().mul_scalar(1.0 - self.label_smoothing).add_scalar(spread)
@@ -169,11 +162,15 @@ impl Trainer {
 
     /// The masks of dropout are drawn on the device, by its one generator. It is seeded anew for each step, so that an
     /// interruption changes no mask, and held meanwhile, so that no other thread's trainer takes from it.
-    fn forward(&self, images: Tensor<4>) -> Tensor<2> {
+    fn forward(&self, input: Input) -> Tensor<2> {
+        let input = match (input, &self.frozen) {
+            (Input::Images(images), Some(frozen)) => Input::Features(frozen.features(images.without_autodiff())),
+            (input, _) => input,
+        };
         static GENERATOR: Mutex<()> = Mutex::new(());
-        let Some(seed) = self.seed else { return self.network.forward(images) };
+        let Some(seed) = self.seed else { return self.network.answer(input) };
         let _held = GENERATOR.lock().unwrap_or_else(PoisonError::into_inner);
         self.device.seed(rng(seed, Stream::Dropout(self.step)).next_u64());
-        self.network.forward(images)
+        self.network.answer(input)
     }
 }

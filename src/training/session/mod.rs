@@ -4,20 +4,24 @@
 //!
 //! ```text
 //!  Start ─► Train ─► Validate ─► Train … ─► Validate ─► Test ─► ended
+//!      └─► Prepare ─► Train … ─► Validate ─► Compare ─► ended      (fine-tuning)
 //!            each of them: running ─ Pause ─► paused ─ Resume or Step ─► running;  Stop ─► ended
 //! ```
 
+mod finetune;
 mod run;
 mod sweep;
 
 use burn::tensor::{Tensor, TensorData};
 use serde_bytes::ByteBuf;
 
-use self::run::{Activity, Pace, Run};
+use self::finetune::{FineTuning, Sets};
+use self::run::{Activity, Pace, Run, source};
 use self::sweep::Tuning;
-use super::evaluation::Evaluation;
+use super::finetune::{Basis, FineTuneProblem};
 use super::{Checkpoint, RunConfig, config};
 use crate::data::augment::{Augmentation, Changes};
+use crate::data::set::{self, SetFile};
 use crate::data::{CLASSES, Dataset, Images, PIXELS, SIDE, Split};
 use crate::device::{DeviceLost, Opened, read};
 use crate::model::{Network, summarize};
@@ -44,6 +48,8 @@ pub struct Session {
     run: Option<Run>,
     /// The sweep that `run` is a trial of.
     tuning: Option<Tuning>,
+    /// Sets that were imported to fine-tune on.
+    sets: Sets,
     /// Answers drawings before the first run.
     untrained: Network,
     /// The latest drawing that was not answered yet.
@@ -66,6 +72,7 @@ impl Session {
             expected: Expected::default(),
             run: None,
             tuning: None,
+            sets: Sets::new(),
             untrained,
             drawing: None,
             preview: None,
@@ -92,9 +99,9 @@ impl Session {
     /// run, changes nothing.
     pub fn handle(&mut self, command: Command) -> Vec<Event> {
         match command {
-            Command::Start { run, config, one_batch, from, basis: _ } => {
+            Command::Start { run, config, one_batch, from, basis } => {
                 self.end_sweep();
-                return self.start(run, config, one_batch, from.map(|from| *from));
+                return self.start(run, config, one_batch, from.map(|from| *from), basis);
             }
             Command::Sweep { run, config } => return self.sweep(run, *config),
             Command::StopSweep { run } => return self.stop_sweep(run),
@@ -124,8 +131,9 @@ impl Session {
             Command::Test { run } => {
                 if let Some(run) = self.run_mut(run)
                     && matches!(run.activity, Activity::Ended)
+                    && run.is_ready()
                 {
-                    run.activity = Activity::Test(Evaluation::new(run.network(), run.config.network.classes));
+                    run.activity = run.exam();
                     run.pace = Pace::Running;
                 }
             }
@@ -136,45 +144,82 @@ impl Session {
                     run.learning_rate = learning_rate;
                 }
             }
-            Command::Images { id, split, indices } => return vec![self.images(id, split, indices)],
+            Command::Images { id, split, indices } => return vec![images(self.data.split(split), id, indices)],
+            Command::ImportSet { id, name, files } => return vec![self.import(id, name, files)],
+            Command::HeldOut { run, id, indices } => {
+                if let Some(tuning) = self.run_mut(run).and_then(|run| run.finetuning.as_ref()) {
+                    return vec![images(tuning.held_out(), id, indices)];
+                }
+            }
             Command::PreviewAugmentation { id, augmentation, seed } if augmentation.out_of_bounds().is_none() => {
                 self.preview = Some((id, augmentation, seed));
             }
             Command::PreviewAugmentation { .. }
             | Command::Predict { .. }
             | Command::Open { .. }
-            | Command::FetchAgain
-            | Command::ImportSet { .. } => {}
+            | Command::FetchAgain => {}
         }
         Vec::new()
     }
 
-    /// Images to look at: those of `indices` that are here, and not more than can be asked for.
-    fn images(&self, id: u32, split: Split, mut indices: Vec<u32>) -> Event {
-        let images = self.data.split(split);
-        indices.retain(|index| (*index as usize) < images.len());
-        indices.truncate(MOST_IMAGES);
-        let pixels: Vec<u8> = indices.iter().flat_map(|index| images.image(*index as usize)).copied().collect();
-        Event::Images { id, indices, pixels: ByteBuf::from(pixels) }
+    /// Takes in a data set, in the place of one of the same name.
+    fn import(&mut self, id: u32, name: String, files: Vec<SetFile>) -> Event {
+        match set::import(files) {
+            Err(problem) => Event::SetRefused { id, problem },
+            Ok(set) => {
+                let counts = set.counts();
+                self.sets.retain(|(known, _)| *known != name);
+                self.sets.push((name.clone(), set));
+                Event::SetImported { id, name, counts }
+            }
+        }
     }
 
     fn run_mut(&mut self, id: RunId) -> Option<&mut Run> {
         self.run.as_mut().filter(|run| run.id == id && !run.is_trial)
     }
 
-    fn start(&mut self, id: RunId, config: RunConfig, one_batch: bool, from: Option<Checkpoint>) -> Vec<Event> {
+    fn start(
+        &mut self,
+        id: RunId,
+        mut config: RunConfig,
+        one_batch: bool,
+        mut from: Option<Checkpoint>,
+        basis: Option<Box<Basis>>,
+    ) -> Vec<Event> {
         let refuse = |what: String| vec![Event::Failed { run: Some(id), failure: Failure::Configuration { what } }];
         if let Err(what) = check(&config) {
             return refuse(what);
         }
-        if self.expected.train > 0 && config.train_size as usize > self.expected.train {
+        let basis = basis.or_else(|| from.as_mut().and_then(|from| from.basis.take()));
+        let finetuning = match self.finetuning(&config, basis) {
+            Ok(finetuning) => finetuning,
+            Err(problem) => return vec![Event::Failed { run: Some(id), failure: Failure::FineTune { problem } }],
+        };
+        // How long a fine-tuning run is, is known from its checkpoint, or when its data are prepared.
+        if let Some(told) = &mut config.finetune {
+            told.images = from.as_ref().and_then(|from| from.config.finetune.as_ref()).map_or(0, |told| told.images);
+        } else if self.expected.train > 0 && config.train_size as usize > self.expected.train {
             return refuse(format!("{} of {} training images", config.train_size, self.expected.train));
         }
-        match Run::start(id, config, from, &self.device.device) {
+        match Run::start(id, config, from, finetuning, &self.device.device) {
             Ok(run) => self.run = Some(Run { pace: if one_batch { Pace::OneBatch } else { Pace::Running }, ..run }),
             Err(what) => return refuse(what),
         }
         vec![Event::Started { run: id }]
+    }
+
+    /// What makes a run a fine-tuning run, if that is what is asked for.
+    fn finetuning(
+        &self,
+        config: &RunConfig,
+        basis: Option<Box<Basis>>,
+    ) -> Result<Option<Box<FineTuning>>, FineTuneProblem> {
+        let Some(told) = &config.finetune else { return Ok(None) };
+        let Some(basis) = basis else {
+            return Err(FineTuneProblem::Basis { what: "it did not come with the run".into() });
+        };
+        FineTuning::new(told, config, basis, &self.sets, &self.device.device).map(|tuning| Some(Box::new(tuning)))
     }
 
     /// Whether [`Session::advance`] would do something now. What is missing otherwise is a command or more data.
@@ -192,14 +237,27 @@ impl Session {
 
     /// The split whose images the run can't go on without.
     fn missing(&self, run: &Run) -> Option<Split> {
-        let (split, needed) = match run.activity {
-            Activity::Train if run.step >= run.config.steps() => return None,
-            Activity::Train => (Split::Train, run.needed(self.expected.block)),
-            Activity::Validate(_) => (Split::Validation, self.expected.validation.max(1)),
-            Activity::Test(_) => (Split::Test, self.expected.test.max(1)),
-            Activity::Ended => return None,
+        let promised = |split| match split {
+            Split::Train => self.expected.train.max(1),
+            Split::Validation => self.expected.validation.max(1),
+            Split::Test => self.expected.test.max(1),
         };
-        (self.data.split(split).len() < needed).then_some(split)
+        let lacks = |split: &Split| self.data.split(*split).len() < promised(*split);
+        match (&run.activity, &run.finetuning) {
+            (Activity::Prepare, Some(tuning)) => tuning.needs().iter().copied().find(lacks),
+            (Activity::Compare(comparing), Some(tuning)) => {
+                Some(Split::Test).filter(|split| comparing.wants_old_test(tuning) && lacks(split))
+            }
+            (Activity::Train | Activity::Validate(_), Some(_)) => None,
+            (Activity::Train, None) if run.step >= run.config.steps() => None,
+            (Activity::Train, None) => {
+                let needed = run.needed(self.expected.block);
+                (self.data.split(Split::Train).len() < needed).then_some(Split::Train)
+            }
+            (Activity::Validate(_), None) => Some(Split::Validation).filter(lacks),
+            (Activity::Test(_), _) => Some(Split::Test).filter(lacks),
+            (Activity::Ended | Activity::Prepare | Activity::Compare(_), _) => None,
+        }
     }
 
     /// Does one small piece of work: reads a drawing, or does one training step, or looks at one chunk of images.
@@ -273,9 +331,10 @@ impl Session {
         let device = &self.device.device;
         match &mut run.activity {
             Activity::Train if run.step >= run.config.steps() => run.complete(events),
-            Activity::Train => run.train(self.data.split(Split::Train), self.expected.block, events).await?,
+            Activity::Train => run.train(&self.data, self.expected.block, events).await?,
+            Activity::Prepare => run.prepare(&self.data, &self.sets, device, events).await?,
             Activity::Validate(evaluation) => {
-                let images = self.data.split(Split::Validation);
+                let images = source(&run.finetuning, &self.data, Split::Validation);
                 if evaluation.done() == 0 {
                     events.push(Event::Validating { run: id });
                 }
@@ -298,6 +357,23 @@ impl Session {
                     let score = exam.score();
                     events.push(Event::Examined { run: id, exam: Box::new(exam) });
                     run.end(run.unfinished(), Some(score), events);
+                }
+            }
+            Activity::Compare(comparing) => {
+                let Some(tuning) = &run.finetuning else { return Ok(()) };
+                let (done, total) = comparing.progress(tuning, &self.data);
+                if done == 0 {
+                    events.push(Event::Testing { run: id, done: 0, total: total as u32 });
+                }
+                comparing.advance(tuning, &self.data, device).await?;
+                let (done, total) = comparing.progress(tuning, &self.data);
+                if done < total {
+                    events.push(Event::Testing { run: id, done: done as u32, total: total as u32 });
+                } else {
+                    let comparison = comparing.comparison(tuning);
+                    let test = comparison.old_test.as_ref().map(|exams| exams.after.score());
+                    events.push(Event::Compared { run: id, comparison: Box::new(comparison) });
+                    run.end(run.unfinished(), test, events);
                 }
             }
             Activity::Ended => {}
@@ -327,12 +403,21 @@ impl Session {
     }
 }
 
+/// Images to look at: those of `indices` that are here, and not more than can be asked for.
+fn images(images: &Images, id: u32, mut indices: Vec<u32>) -> Event {
+    indices.retain(|index| (*index as usize) < images.len());
+    indices.truncate(MOST_IMAGES);
+    let pixels: Vec<u8> = indices.iter().flat_map(|index| images.image(*index as usize)).copied().collect();
+    Event::Images { id, indices, pixels: ByteBuf::from(pixels) }
+}
+
 /// Whether a configuration that came through the protocol keeps its bounds.
 fn check(config: &RunConfig) -> Result<(), String> {
     if let Some(field) = config.out_of_bounds() {
         return Err(format!("{field} is out of its bounds"));
     }
-    if config.network.classes != CLASSES {
+    // How many classes a fine-tuning run has is for its basis and its own classes to say.
+    if config.finetune.is_none() && config.network.classes != CLASSES {
         return Err(format!("{} classes, and the data has {CLASSES}", config.network.classes));
     }
     summarize(&config.network).map(|_| ()).map_err(|error| error.to_string())

@@ -7,13 +7,16 @@ use serde_bytes::ByteBuf;
 use web_time::Instant;
 
 use super::super::evaluation::Evaluation;
+use super::super::finetune::FineTuneProblem;
+use super::super::source::Source;
 use super::super::trainer::{Batch, Trainer};
 use super::super::{BestNetwork, Checkpoint, RunConfig, Score, StepPoint, config};
-use crate::data::Images;
+use super::finetune::{Comparing, FineTuning, Sets};
 use crate::data::augment::Changes;
 use crate::data::order::epoch_order;
+use crate::data::{Dataset, Split};
 use crate::device::{DeviceLost, read};
-use crate::model::Network;
+use crate::model::{Network, Trainable};
 use crate::protocol::{Event, Failure, RunId};
 
 /// How often the losses of a run are read from the device, at most. Reading waits for the device, which keeps the
@@ -25,9 +28,13 @@ const MAX_UNREAD: usize = 32;
 /// What a run is busy with.
 #[derive(Debug)]
 pub(super) enum Activity {
+    /// A fine-tuning run gets its data ready.
+    Prepare,
     Train,
     Validate(Evaluation),
     Test(Evaluation),
+    /// A fine-tuning run is compared with what it began with: its test.
+    Compare(Box<Comparing>),
     /// No longer busy.
     Ended,
 }
@@ -49,6 +56,8 @@ pub(super) struct Run {
     pub(super) config: RunConfig,
     pub(super) learning_rate: f64,
     pub(super) trainer: Trainer,
+    /// Set if it is a fine-tuning run.
+    pub(super) finetuning: Option<Box<FineTuning>>,
     /// Steps done.
     pub(super) step: u32,
     /// The order of the epoch that `step` lies in.
@@ -117,17 +126,20 @@ impl Run {
         id: RunId,
         config: RunConfig,
         from: Option<Checkpoint>,
+        finetuning: Option<Box<FineTuning>>,
         device: &Device,
     ) -> Result<Run, String> {
         let training = device.clone().autodiff();
-        let network = match &from {
-            None => Network::new(&config.network, config.seed, &training).map_err(|error| error.to_string())?,
-            Some(from) => restore(&config, &from.weights, &training)?,
+        let network = match (&from, &finetuning) {
+            (Some(from), _) => restore(&config, &from.weights, &training)?,
+            (None, Some(tuning)) => tuning.network(&config, &training).map_err(|problem| problem.to_string())?,
+            (None, None) => Network::new(&config.network, config.seed, &training).map_err(|error| error.to_string())?,
         };
         let mut run = Run {
             id,
             learning_rate: config.learning_rate,
             trainer: Trainer::new(network, &config, device),
+            finetuning,
             config,
             step: 0,
             order: (u32::MAX, Vec::new()),
@@ -148,6 +160,7 @@ impl Run {
         if let Some(from) = from {
             run.go_on_from(from, device)?;
         }
+        run.take_up();
         Ok(run)
     }
 
@@ -169,15 +182,31 @@ impl Run {
         }
         (self.learning_rate, self.step, self.validated) = (learning_rate, step, epoch);
         (self.score, self.without_gain) = (score, without_gain);
-        if validating {
-            self.validate();
-        } else {
+        if !validating {
             self.lose_patience();
-            if !self.unfinished() {
-                self.test();
-            }
         }
         Ok(())
+    }
+
+    /// Takes up what is to be done next. `false`: nothing is left.
+    fn take_up(&mut self) -> bool {
+        if !self.is_ready() {
+            self.activity = Activity::Prepare;
+        } else if self.validated < self.step / self.config.batches_per_epoch() {
+            self.validate();
+        } else if self.unfinished() {
+            self.activity = Activity::Train;
+        } else if !self.tested {
+            self.test();
+        } else {
+            return false;
+        }
+        true
+    }
+
+    /// Whether it has its data, as far as they are its own.
+    pub(super) fn is_ready(&self) -> bool {
+        self.finetuning.as_ref().is_none_or(|tuning| tuning.is_ready())
     }
 
     /// After a validation: whether it ends itself for want of a better one.
@@ -205,14 +234,7 @@ impl Run {
     /// Goes on from a pause, or from a stop with whatever was left to do.
     pub(super) fn go(&mut self, pace: Pace) -> Vec<Event> {
         if matches!(self.activity, Activity::Ended) {
-            let epoch = self.step / self.config.batches_per_epoch();
-            if self.validated < epoch {
-                self.validate();
-            } else if self.unfinished() {
-                self.activity = Activity::Train;
-            } else if !self.tested {
-                self.test();
-            } else {
+            if !self.take_up() {
                 return Vec::new();
             }
         } else if self.pace != Pace::Paused {
@@ -226,7 +248,7 @@ impl Run {
 
     /// Training images that the next batch can't do without.
     pub(super) fn needed(&self, block: usize) -> usize {
-        let (per_epoch, size) = (self.config.batches_per_epoch(), self.config.train_size as usize);
+        let (per_epoch, size) = (self.config.batches_per_epoch(), self.config.images() as usize);
         if self.step >= per_epoch || block == 0 {
             return size;
         }
@@ -235,23 +257,59 @@ impl Run {
         (end.div_ceil(block) * block).min(size)
     }
 
+    /// One piece of the preparation of a fine-tuning run.
+    pub(super) async fn prepare(
+        &mut self,
+        old: &Dataset,
+        sets: &Sets,
+        device: &Device,
+        events: &mut Vec<Event>,
+    ) -> Result<(), DeviceLost> {
+        let Some(tuning) = &mut self.finetuning else { return Ok(()) };
+        tuning.prepare(&self.config, old, sets, device).await?;
+        let (done, total) = tuning.progress();
+        events.push(Event::Preparing { run: self.id, done, total });
+        if !tuning.is_ready() {
+            return Ok(());
+        }
+        let prepared = tuning.prepared(&self.config);
+        if let Some(told) = &mut self.config.finetune {
+            let expected = std::mem::replace(&mut told.images, prepared.images);
+            if ![0, prepared.images].contains(&expected) {
+                let problem = FineTuneProblem::OtherData { expected, found: prepared.images };
+                self.give_up(Failure::FineTune { problem }, events);
+                return Ok(());
+            }
+        }
+        events.push(Event::Prepared { run: self.id, prepared: Box::new(prepared) });
+        self.take_up();
+        self.meter.restart();
+        Ok(())
+    }
+
     /// One training step, and the read of what has gathered when it is time.
     pub(super) async fn train(
         &mut self,
-        images: &Images,
+        data: &Dataset,
         block: usize,
         events: &mut Vec<Event>,
     ) -> Result<(), DeviceLost> {
         let (per_epoch, len) = (self.config.batches_per_epoch(), self.config.batch_len());
         let epoch = self.step / per_epoch;
         if self.order.0 != epoch {
-            let size = self.config.train_size as usize;
+            let size = self.config.images() as usize;
             self.order = (epoch, epoch_order(self.config.seed, epoch, size, block));
         }
         let start = (self.step % per_epoch) as usize * len;
         let indices = &self.order.1[start..start + len];
-        let changes = |image| Changes::draw(&self.config.augmentation, self.config.seed, epoch, image);
-        let batch = Batch::augmented(images, indices, self.config.network.classes, self.trainer.device(), changes);
+        let (classes, device) = (self.config.network.classes, self.trainer.device());
+        let batch = match source(&self.finetuning, data, Split::Train) {
+            Source::Images(images) => {
+                let changes = |image| Changes::draw(&self.config.augmentation, self.config.seed, epoch, image);
+                Batch::augmented(images, indices, classes, device, changes)
+            }
+            features => Batch::gather(features, indices, len, classes, device),
+        };
         let learning_rate = self.learning_rate * self.config.schedule_at(self.step);
         self.unread.push(self.trainer.step(batch, learning_rate));
         self.step += 1;
@@ -308,13 +366,16 @@ impl Run {
             events.push(Event::Steps { run: self.id, points: good, images_per_second });
         }
         let Some(bad) = bad else { return Ok(true) };
-        let step = points[bad].step;
-        // Nothing can go on from here.
+        self.give_up(Failure::NotFinite { step: points[bad].step }, events);
+        Ok(false)
+    }
+
+    /// Ends the run for good: nothing can go on from here.
+    fn give_up(&mut self, failure: Failure, events: &mut Vec<Event>) {
         (self.step, self.validated, self.tested) = (self.config.steps(), self.config.epochs, true);
         self.activity = Activity::Ended;
         self.chosen = self.best.as_ref().map(|best| best.network.clone());
-        events.push(Event::Failed { run: Some(self.id), failure: Failure::NotFinite { step } });
-        Ok(false)
+        events.push(Event::Failed { run: Some(self.id), failure });
     }
 
     /// An epoch's validation is complete.
@@ -360,7 +421,7 @@ impl Run {
             optimizer: ByteBuf::from(self.trainer.optimizer_bytes().await?),
             best,
             without_gain: self.without_gain,
-            basis: None,
+            basis: self.finetuning.as_ref().map(|tuning| tuning.basis.clone()),
         })
     }
 
@@ -376,19 +437,37 @@ impl Run {
     /// The network with the best validation takes the test.
     pub(super) fn test(&mut self) {
         self.chosen = self.best.as_ref().map(|best| best.network.clone());
-        self.activity = Activity::Test(Evaluation::new(self.network(), self.config.network.classes));
+        self.activity = self.exam();
+    }
+
+    /// The test of the network that is used now.
+    pub(super) fn exam(&self) -> Activity {
+        match &self.finetuning {
+            Some(tuning) => Activity::Compare(Box::new(tuning.compare(&self.network()))),
+            None => Activity::Test(Evaluation::new(self.network(), self.config.network.classes)),
+        }
     }
 
     pub(super) fn end(&mut self, stopped: bool, test: Option<Score>, events: &mut Vec<Event>) {
         self.activity = Activity::Ended;
         self.pace = Pace::Paused;
         self.waiting = false;
-        self.tested = test.is_some();
+        self.tested = !stopped || test.is_some();
         let best_epoch = self.chosen.as_ref().and(self.best.as_ref()).map(|best| best.epoch);
         events.push(Event::Finished { run: self.id, step: self.step, stopped, early: self.early, best_epoch, test });
     }
 }
 
 fn restore(config: &RunConfig, weights: &[u8], device: &Device) -> Result<Network, String> {
-    Network::from_bytes(&config.network, weights, device).map_err(|error| error.to_string())
+    let trainable = config.finetune.as_ref().map_or(Trainable::Everything, |told| told.trainable);
+    let network = Network::from_bytes(&config.network, weights, device).map_err(|error| error.to_string())?;
+    Ok(network.freeze(trainable))
+}
+
+/// Where a run's batches come from: its own new data, or the session's.
+pub(super) fn source<'a>(finetuning: &'a Option<Box<FineTuning>>, data: &'a Dataset, split: Split) -> Source<'a> {
+    match finetuning {
+        Some(tuning) => tuning.source(split),
+        None => data.split(split).into(),
+    }
 }

@@ -61,7 +61,7 @@ impl Session {
         let told = Event::Sweep { run, trials: tuning.plan.trials().to_vec() };
         self.run = None;
         if let Some(config) = next {
-            let began = self.start(run, config, false, None);
+            let began = self.start(run, config, false, None, None);
             if let Some(run) = &mut self.run {
                 run.is_trial = true;
                 return vec![told];
