@@ -78,8 +78,8 @@ both! {
             let mut network = start(&config).train();
             let mut trainer = Trainer::new(start(&config), &config, &Device::flex());
             for step in 0..5 {
-                let Batch { images, targets } = batch(step);
-                let loss = cross_entropy(network.forward(images), targets).mean();
+                let Batch { input, targets } = batch(step);
+                let loss = cross_entropy(network.answer(input), targets).mean();
                 let gradients = GradientsParams::from_grads(loss.backward(), &network);
                 network = theirs.step(RATE, network, gradients);
                 trainer.step(batch(step), RATE);
@@ -154,8 +154,8 @@ both! {
 
     async fn smoothed_labels_give_every_class_its_share_of_the_loss() {
         let config = RunConfig { label_smoothing: 0.2, ..run(Optimizer::Adam) };
-        let Batch { images, targets } = batch(0);
-        let log = burn::tensor::activation::log_softmax(start(&config).train().forward(images), 1);
+        let Batch { input, targets } = batch(0);
+        let log = burn::tensor::activation::log_softmax(start(&config).train().answer(input), 1);
         let own = (targets * log.clone()).sum_dim(1).mean().neg();
         let all = log.mean().neg();
         let parts = read(vec![own.without_autodiff(), all.without_autodiff()]).await.unwrap();
