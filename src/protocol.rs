@@ -62,6 +62,7 @@ pub enum DeviceReason {
 /// What the page asks for. `Open` comes first and once.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "kebab-case")]
+#[allow(clippy::large_enum_variant, reason = "commands are few, and each is sent away at once")]
 pub enum Command {
     /// Open the device and start fetching the data.
     Open {

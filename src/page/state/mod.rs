@@ -267,6 +267,7 @@ pub enum WayOn {
 
 /// What the state asks of the engine.
 #[derive(Debug, Clone, PartialEq)]
+#[allow(clippy::large_enum_variant, reason = "requests are few, and each is done at once")]
 pub enum Request {
     /// Post a command to the worker.
     Send(Command),
