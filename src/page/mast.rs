@@ -5,7 +5,7 @@ use leptos::prelude::*;
 use super::Page;
 use super::browser::{document, recall, remember, window};
 use super::state::{Action, DeviceChoice, Phase};
-use super::words::{Lang, Text};
+use super::words::{Lang, Text, count};
 
 /// Sizes of the root's text, in percent. All of the page is measured in it.
 const TEXT_SIZES: [&str; 3] = ["100", "125", "150"];
@@ -14,6 +14,7 @@ const TEXT_SIZES: [&str; 3] = ["100", "125", "150"];
 #[component]
 pub fn Mast() -> impl IntoView {
     let page = expect_context::<Page>();
+    let mistakes = page.slice(|state| state.mistakes.any().then(|| state.mistakes.confusion().mistakes()));
     view! {
         <header class="mast">
             <div class="wrap">
@@ -27,6 +28,12 @@ pub fn Mast() -> impl IntoView {
                 </a>
                 <nav class="nav" aria-label=page.say(Lang::on_this_page)>
                     <a href="#bench" aria-current="true">{page.say(Lang::nav_train)}</a>
+                    <Show when=move || mistakes.get().is_some()>
+                        <a href="#mistakes" data-testid="nav-mistakes">
+                            {page.say(Lang::nav_mistakes)}
+                            <span class="n">{move || mistakes.get().map(count)}</span>
+                        </a>
+                    </Show>
                     <a href="#inside">{page.say(Lang::nav_inside)}</a>
                 </nav>
                 <div class="tools">

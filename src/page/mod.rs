@@ -14,6 +14,7 @@ mod inside;
 mod keys;
 mod lines;
 mod mast;
+mod mistakes;
 mod modal;
 mod pad;
 pub mod plot;
@@ -222,6 +223,7 @@ pub fn App(
                 <chart::Charts />
                 <pad::Try />
             </section>
+            <mistakes::Mistakes />
             <inside::Inside />
         </main>
         <footer class="end">

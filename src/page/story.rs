@@ -38,7 +38,8 @@ pub fn Story() -> impl IntoView {
                 {move || match tested.get() {
                     None => line.get().into_any(),
                     Some(score) => {
-                        let (before, after) = page.lang.get().finished_line(score.total - score.correct);
+                        let [before, between, link, after] =
+                            page.lang.get().finished_line(score.total - score.correct);
                         let accuracy = percent(score.accuracy(), 2);
                         let number = accuracy.trim_end_matches('%').to_owned();
                         let value = number.clone();
@@ -50,6 +51,8 @@ pub fn Story() -> impl IntoView {
                                 <span class="thin">" "</span>
                                 "%"
                             </span>
+                            {between}
+                            <a class="link" href="#mistakes">{link}</a>
                             {after}
                         }
                             .into_any()

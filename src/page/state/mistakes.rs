@@ -7,8 +7,8 @@ use std::sync::Arc;
 use super::Request;
 use crate::data::{PIXELS, Split};
 use crate::protocol::{Command, MOST_IMAGES};
-use crate::training::Score;
 use crate::training::exam::{Confusion, Exam};
+use crate::training::{RunConfig, Score};
 
 /// Images of a cell that are shown at first, and each time that more are asked for.
 pub const PORTION: usize = 56;
@@ -27,11 +27,27 @@ pub enum MistakesAction {
     },
     /// Show more images of the open cell.
     More,
-    /// Choose an image of the open cell, or no longer.
+    /// Choose an image that is on show, or no longer.
     Toggle(u32),
-    /// Choose all images on show of the open cell, or none if all of them are chosen.
+    /// Choose all images of the open cell that are on show, or none of them if all are chosen.
     ToggleAll,
 }
+
+/// An image on show: what it was read as, and how sure the network was.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Shot {
+    /// Its place in the test set.
+    pub index: u32,
+    /// What it is.
+    pub label: u8,
+    /// What it was read as.
+    pub read: u8,
+    /// The probability that the reading got, 0 to 1.
+    pub sure: f32,
+}
+
+/// Fetched images, by their place in the test set.
+pub type Fetched = BTreeMap<u32, Arc<[u8; PIXELS]>>;
 
 /// An image of the test set that the user wants to train on.
 #[derive(Debug, Clone, PartialEq)]
@@ -44,18 +60,22 @@ pub struct Chosen {
     pub pixels: Arc<[u8; PIXELS]>,
 }
 
-/// What the room "Mistakes" shows. Empty before the first test.
-#[derive(Debug, Clone, Default, PartialEq)]
+/// What the room "Mistakes" shows. Empty before the first test. What is costly to work out is kept, and shared with
+/// the views: they look at it with every picture.
+#[derive(Debug, Clone, Default)]
 pub struct Mistakes {
-    exam: Arc<Exam>,
+    exam: Exam,
+    names: Arc<Vec<String>>,
     confusion: Arc<Confusion>,
     open: Option<(usize, usize)>,
-    shown: usize,
+    /// How many images of the open cell are shown at most.
+    most: usize,
+    on_show: Arc<Vec<Shot>>,
+    worst: Arc<Vec<Shot>>,
     chosen: BTreeSet<u32>,
-    /// Images of the test set that were fetched.
-    images: BTreeMap<u32, Arc<[u8; PIXELS]>>,
+    fetched: Arc<Fetched>,
     asked: u32,
-    /// What the network was trained on, as the engine says, however the collection changed since.
+    /// Images that the network was trained on, as the engine says, however the user's digits changed since.
     trained_on: BTreeSet<u32>,
     /// Images of the test set that are among the user's digits.
     in_set: BTreeSet<u32>,
@@ -67,14 +87,14 @@ impl Mistakes {
         !self.exam.labels.is_empty()
     }
 
-    /// The readings; images that do not count are marked in it.
-    pub fn exam(&self) -> &Exam {
-        &self.exam
+    /// The names of the classes.
+    pub fn names(&self) -> Arc<Vec<String>> {
+        self.names.clone()
     }
 
     /// How often each class was read as each.
-    pub fn confusion(&self) -> &Arc<Confusion> {
-        &self.confusion
+    pub fn confusion(&self) -> Arc<Confusion> {
+        self.confusion.clone()
     }
 
     /// The open cell: what its images are and what they were read as.
@@ -83,22 +103,18 @@ impl Mistakes {
     }
 
     /// The images of the open cell that are on show, the most sure first.
-    pub fn on_show(&self) -> Vec<u32> {
-        let mut images = self.open.map_or_else(Vec::new, |(truth, read)| self.exam.cell(truth, read));
-        images.truncate(self.shown);
-        images
+    pub fn on_show(&self) -> Arc<Vec<Shot>> {
+        self.on_show.clone()
     }
 
     /// The most sure mistakes.
-    pub fn worst(&self) -> Vec<u32> {
-        let mut images = self.exam.mistakes();
-        images.truncate(WORST);
-        images
+    pub fn worst(&self) -> Arc<Vec<Shot>> {
+        self.worst.clone()
     }
 
-    /// An image that was fetched.
-    pub fn image(&self, index: u32) -> Option<Arc<[u8; PIXELS]>> {
-        self.images.get(&index).cloned()
+    /// The images that were fetched.
+    pub fn fetched(&self) -> Arc<Fetched> {
+        self.fetched.clone()
     }
 
     /// The images that are chosen.
@@ -106,36 +122,41 @@ impl Mistakes {
         &self.chosen
     }
 
-    /// Images that the network was trained on, and those that it may be trained on next: none of them counts.
+    /// Images of the test set.
+    pub fn images(&self) -> u32 {
+        self.exam.labels.len() as u32
+    }
+
+    /// Images that count nowhere: those that the network was trained on, and those that it may be trained on next.
     pub fn left_out(&self) -> (u32, u32) {
         let trained = self.trained_on.len() as u32;
         (trained, self.exam.left_out.len() as u32 - trained)
     }
 
-    /// A test was taken. What it says once the user's digits are left out.
-    pub fn examined(&mut self, exam: Exam, classes: usize) -> (Score, Vec<Request>) {
+    /// A test was taken, by a network of this configuration. Its score, without what is among the user's digits.
+    pub fn examined(&mut self, exam: Exam, config: &RunConfig) -> (Score, Vec<Request>) {
+        let classes = config.network.classes;
+        let named = config.finetune.as_ref().map(|finetune| &finetune.classes).filter(|named| named.len() == classes);
+        let numbered = || (0..classes).map(|class| class.to_string()).collect();
+        self.names = Arc::new(named.cloned().unwrap_or_else(numbered));
         self.trained_on = exam.left_out.iter().copied().collect();
-        self.exam = Arc::new(exam);
-        self.confusion = Arc::new(self.exam.confusion(classes));
-        self.leave_out(self.in_set.clone());
+        self.exam = exam;
         self.chosen.clear();
+        self.count();
         self.open = self.confusion.largest();
-        self.shown = PORTION;
-        (self.exam.score(), self.fetch())
+        self.most = PORTION;
+        (self.exam.score(), self.show())
     }
 
-    /// Takes the images among the user's digits out of every count, and puts back what is no longer among them and
-    /// was not trained on.
-    pub fn leave_out(&mut self, in_set: BTreeSet<u32>) {
+    /// Takes the images among the user's digits out of every count, and puts back what is no longer among them and was
+    /// not trained on. Gives the new score, if there was a test.
+    pub fn leave_out(&mut self, in_set: BTreeSet<u32>) -> (Option<Score>, Vec<Request>) {
         self.in_set = in_set;
-        let left_out: Vec<u32> = self.trained_on.union(&self.in_set).copied().collect();
-        if !self.any() || left_out == self.exam.left_out {
-            return;
+        if !self.any() {
+            return (None, Vec::new());
         }
-        let exam = Arc::make_mut(&mut self.exam);
-        exam.left_out = left_out;
-        self.confusion = Arc::new(self.exam.confusion(self.confusion.classes()));
-        self.chosen.retain(|index| self.exam.counts(*index as usize));
+        self.count();
+        (Some(self.exam.score()), self.show())
     }
 
     /// Does what the user asked for.
@@ -143,50 +164,80 @@ impl Mistakes {
         match action {
             MistakesAction::Open { truth, read } if truth.max(read) < self.confusion.classes() => {
                 self.open = Some((truth, read));
-                self.shown = PORTION;
-                self.chosen.clear();
+                self.most = PORTION;
             }
             MistakesAction::Open { .. } => {}
-            MistakesAction::More => self.shown += PORTION,
+            MistakesAction::More => self.most += PORTION,
             MistakesAction::Toggle(index) => {
-                if !self.chosen.remove(&index) && self.on_show().contains(&index) {
+                let on_show = self.on_show.iter().chain(self.worst.iter()).any(|shot| shot.index == index);
+                if !self.chosen.remove(&index) && on_show {
                     self.chosen.insert(index);
                 }
+                return Vec::new();
             }
             MistakesAction::ToggleAll => {
-                let all: BTreeSet<u32> = self.on_show().into_iter().collect();
-                self.chosen = if self.chosen == all { BTreeSet::new() } else { all };
+                let all: BTreeSet<u32> = self.on_show.iter().map(|shot| shot.index).collect();
+                if all.is_subset(&self.chosen) {
+                    self.chosen.retain(|index| !all.contains(index));
+                } else {
+                    self.chosen.extend(all);
+                }
+                return Vec::new();
             }
         }
-        self.fetch()
+        self.show()
     }
 
-    /// The chosen images that are here, for the user's digits.
+    /// The chosen images, for the user's digits. One that was not fetched yet stays chosen.
     pub fn take_chosen(&mut self) -> Vec<Chosen> {
-        let chosen = std::mem::take(&mut self.chosen);
-        let taken = chosen.into_iter().filter_map(|index| {
-            let label = *self.exam.labels.get(index as usize)?;
-            Some(Chosen { index, label, pixels: self.image(index)? })
-        });
-        taken.collect()
+        let (exam, fetched) = (&self.exam, &self.fetched);
+        let chosen = |index: &u32| {
+            let label = *exam.labels.get(*index as usize)?;
+            Some(Chosen { index: *index, label, pixels: fetched.get(index)?.clone() })
+        };
+        let taken: Vec<Chosen> = self.chosen.iter().filter_map(chosen).collect();
+        self.chosen.retain(|index| !fetched.contains_key(index));
+        taken
     }
 
     /// Images that were asked for are here.
     pub fn received(&mut self, indices: &[u32], pixels: &[u8]) {
-        for (index, pixels) in indices.iter().zip(pixels.as_chunks::<PIXELS>().0) {
-            self.images.insert(*index, Arc::new(*pixels));
-        }
+        let images = indices.iter().copied().zip(pixels.as_chunks::<PIXELS>().0.iter().map(|pixels| Arc::new(*pixels)));
+        Arc::make_mut(&mut self.fetched).extend(images);
     }
 
-    /// Asks for the images on show that are not here.
-    fn fetch(&mut self) -> Vec<Request> {
-        let mut missing: Vec<u32> = [self.on_show(), self.worst()].concat();
-        missing.retain(|index| !self.images.contains_key(index));
-        missing.truncate(MOST_IMAGES);
+    /// Counts what counts.
+    fn count(&mut self) {
+        self.exam.left_out = self.trained_on.union(&self.in_set).copied().collect();
+        // An image that the test set does not have can't be left out of it.
+        self.exam.left_out.retain(|index| (*index as usize) < self.exam.labels.len());
+        self.confusion = Arc::new(self.exam.confusion(self.names.len()));
+        let exam = &self.exam;
+        self.chosen.retain(|index| exam.counts(*index as usize));
+    }
+
+    /// Works out which images are on show, and asks for those that are not here.
+    fn show(&mut self) -> Vec<Request> {
+        let shots = |indices: Vec<u32>, most: usize| {
+            let shot = |index: u32| {
+                let at = index as usize;
+                let (label, read) = (self.exam.labels[at], self.exam.read[at]);
+                Shot { index, label, read, sure: self.exam.sure[at] }
+            };
+            Arc::new(indices.into_iter().take(most).map(shot).collect::<Vec<_>>())
+        };
+        let cell = self.open.map_or_else(Vec::new, |(truth, read)| self.exam.cell(truth, read));
+        (self.on_show, self.worst) = (shots(cell, self.most), shots(self.exam.mistakes(), WORST));
+        let shown = self.on_show.iter().chain(self.worst.iter()).map(|shot| shot.index);
+        let missing = shown.filter(|index| !self.fetched.contains_key(index)).collect::<BTreeSet<_>>();
         if missing.is_empty() {
             return Vec::new();
         }
         self.asked += 1;
-        vec![Request::Send(Command::Images { id: self.asked, split: Split::Test, indices: missing })]
+        let requests = missing.into_iter().collect::<Vec<_>>();
+        let ask = |indices: &[u32]| {
+            Request::Send(Command::Images { id: self.asked, split: Split::Test, indices: indices.to_vec() })
+        };
+        requests.chunks(MOST_IMAGES).map(ask).collect()
     }
 }

@@ -548,7 +548,7 @@ impl PageState {
 
     fn examined(&mut self, exam: Exam) -> Vec<Request> {
         let Some(run) = &mut self.run else { return Vec::new() };
-        let (score, requests) = self.mistakes.examined(exam, run.config.network.classes);
+        let (score, requests) = self.mistakes.examined(exam, &run.config);
         run.test = Some(score);
         requests
     }

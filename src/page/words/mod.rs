@@ -27,6 +27,7 @@ macro_rules! words {
     };
 }
 
+mod mistakes;
 pub(super) mod recipe;
 
 words! {
@@ -298,13 +299,28 @@ impl Lang {
         }
     }
 
-    /// The line of a finished run, before and after the accuracy.
-    pub fn finished_line(self, mistakes: u32) -> (&'static str, String) {
+    /// The line of a finished run: before the accuracy, between it and the link to the mistakes, the link, after it.
+    pub fn finished_line(self, mistakes: u32) -> [String; 4] {
         let wrong = count(mistakes);
-        self.pick(
-            ("That is ", format!(". It got {wrong} wrong. Draw one yourself.")),
-            ("也就是 ", format!("，读错 {wrong} 个。自己画一个试试。")),
-        )
+        match (self, mistakes) {
+            (Lang::En, 0) => ["That is ".into(), ". Teach it your own hand next.".into(), String::new(), String::new()],
+            (Lang::En, 1) => [
+                "That is ".into(),
+                ". Its ".into(),
+                "one mistake".into(),
+                " is worth a look; then teach it your own hand.".into(),
+            ],
+            (Lang::En, _) => [
+                "That is ".into(),
+                ". Its ".into(),
+                format!("{wrong} mistakes"),
+                " are worth a look; then teach it your own hand.".into(),
+            ],
+            (Lang::Zh, 0) => ["也就是 ".into(), "。接着教它认你的字。".into(), String::new(), String::new()],
+            (Lang::Zh, _) => {
+                ["也就是 ".into(), "。".into(), format!("{wrong} 个错误"), "值得看看。然后教它认你的字。".into()]
+            }
+        }
     }
 
     /// What of the run is kept after a failure.
