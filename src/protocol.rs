@@ -328,7 +328,8 @@ pub enum Event {
         /// All images to look at.
         total: u32,
     },
-    /// What the test's network made of each test image. Comes before [`Event::Finished`].
+    /// What the test's network made of each test image. Comes before [`Event::Finished`]; in fine-tuning only if the
+    /// old test set still applies, and before [`Event::Compared`].
     Examined {
         /// The run.
         run: RunId,

@@ -237,6 +237,7 @@ both! {
         assert_eq!(comparison.samples, (0..20).map(|n| 102 + 3 * n).collect::<Vec<u32>>());
         let old = comparison.old_test.as_ref().unwrap();
         assert_eq!((old.before.labels.len(), old.after.labels.len()), (60, 60));
+        assert!(events.contains(&Event::Examined { run: RUN, exam: Box::new(old.after.clone()) }));
         assert_eq!(finished(&events), Some((6, false, Some(old.after.score()))));
         assert!(events.iter().all(|event| event.run() == Some(RUN)));
     }
@@ -528,6 +529,17 @@ both! {
         let most = (0..PIXELS).max_by_key(|&at| turned[at]).unwrap();
         let (x, y) = (most % 28, most / 28);
         assert!((20..=22).contains(&x) && (18..=21).contains(&y), "{x}, {y}");
+    }
+
+    async fn a_set_is_divided_by_class_and_the_same_way_each_time() {
+        let labels = [vec![0; 50], vec![1; 20], vec![2; 2], vec![3]].concat();
+        let division = divide(&labels, 0.1, 0.2, 4);
+        let count = |part: &[u32]| [0, 1, 2, 3].map(|class| part.iter().filter(|&&at| labels[at as usize] == class).count());
+        assert_eq!(count(&division.held_out), [10, 4, 1, 0]);
+        assert_eq!(count(&division.validation), [5, 2, 0, 0]);
+        assert_eq!(count(&division.train), [35, 14, 1, 1]);
+        assert_eq!(division, divide(&labels, 0.1, 0.2, 4));
+        assert_ne!(division, divide(&labels, 0.1, 0.2, 5));
     }
 
     async fn intervals_are_wilsons() {

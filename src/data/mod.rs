@@ -4,6 +4,9 @@
 //! at set-up); the worker fetches shards and [`shard::decode`]s them into a [`Dataset`]; [`order`] says which images
 //! make which batch. A [`drawing`] takes the way of MNIST's own digits to the same 28×28.
 //! Without MNIST, [`synthetic`] digits are drawn.
+//!
+//! New data to fine-tune on come from a [`set`] that somebody hands in, whose [`division`] keeps the share of each
+//! class, or from the old data by a [`shift`].
 
 pub mod augment;
 pub mod division;

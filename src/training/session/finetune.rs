@@ -93,10 +93,14 @@ impl FineTuning {
     pub(super) fn new(
         told: &FineTune,
         config: &RunConfig,
-        basis: Box<Basis>,
+        mut basis: Box<Basis>,
         sets: &Sets,
         device: &Device,
     ) -> Result<Self, FineTuneProblem> {
+        if told.data != NewData::Yours {
+            // They are not used, so nothing may look as if they were.
+            basis.samples.clear();
+        }
         let (model, replaced) = (&basis.model, !told.classes.is_empty());
         if replaced && !CLASSES.contains(&told.classes.len()) {
             return Err(FineTuneProblem::Classes { count: told.classes.len() as u32 });
@@ -319,8 +323,8 @@ impl FineTuning {
     /// Test images that count no longer: those that were added to the new data, of this run or of one before it.
     fn left_out(&self) -> Vec<u32> {
         let added = self.basis.samples.iter().filter_map(|sample| match sample.origin {
-            Origin::Test { index } if self.told.data == NewData::Yours => Some(index),
-            _ => None,
+            Origin::Test { index } => Some(index),
+            Origin::Drawn | Origin::File => None,
         });
         let mut left_out: Vec<u32> = self.basis.model.left_out.iter().copied().chain(added).collect();
         left_out.sort_unstable();
@@ -338,10 +342,7 @@ impl FineTuning {
 
     /// The ids of the held-out samples.
     fn samples(&self) -> Vec<u32> {
-        match self.told.data {
-            NewData::Yours => self.basis.samples.iter().filter(|one| one.held_out).map(|one| one.id).collect(),
-            _ => Vec::new(),
-        }
+        self.basis.samples.iter().filter(|sample| sample.held_out).map(|sample| sample.id).collect()
     }
 }
 

@@ -372,6 +372,8 @@ impl Session {
                 } else {
                     let comparison = comparing.comparison(tuning);
                     let test = comparison.old_test.as_ref().map(|exams| exams.after.score());
+                    let exam = comparison.old_test.as_ref().map(|exams| Box::new(exams.after.clone()));
+                    events.extend(exam.map(|exam| Event::Examined { run: id, exam }));
                     events.push(Event::Compared { run: id, comparison: Box::new(comparison) });
                     run.end(run.unfinished(), test, events);
                 }
