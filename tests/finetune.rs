@@ -114,27 +114,27 @@ async fn run(config: &RunConfig, model: &SavedModel, samples: Vec<Sample>) -> Ve
 }
 
 fn checkpoints(events: &[Event]) -> Vec<&Checkpoint> {
-    let checkpoint = |event| match event {
-        &Event::Checkpoint { ref checkpoint, .. } => Some(&**checkpoint),
+    let found = events.iter().filter_map(|event| match event {
+        Event::Checkpoint { checkpoint, .. } => Some(&**checkpoint),
         _ => None,
-    };
-    events.iter().filter_map(checkpoint).collect()
+    });
+    found.collect()
 }
 
 fn prepared(events: &[Event]) -> &Prepared {
-    let prepared = |event| match event {
-        &Event::Prepared { ref prepared, .. } => Some(&**prepared),
+    let found = events.iter().find_map(|event| match event {
+        Event::Prepared { prepared, .. } => Some(&**prepared),
         _ => None,
-    };
-    events.iter().find_map(prepared).expect("the run has prepared its data")
+    });
+    found.expect("the run has prepared its data")
 }
 
 fn comparison(events: &[Event]) -> &Comparison {
-    let comparison = |event| match event {
-        &Event::Compared { ref comparison, .. } => Some(&**comparison),
+    let found = events.iter().find_map(|event| match event {
+        Event::Compared { comparison, .. } => Some(&**comparison),
         _ => None,
-    };
-    events.iter().find_map(comparison).expect("the run was compared")
+    });
+    found.expect("the run was compared")
 }
 
 fn finished(events: &[Event]) -> Option<(u32, bool, Option<Score>)> {
