@@ -5,6 +5,7 @@ mod common;
 
 use burn::tensor::Device;
 use common::{digits, drive, losses, part};
+use kiln::data::augment::Amount;
 use kiln::data::division::divide;
 use kiln::data::set::{SetFile, SetProblem};
 use kiln::data::shift::Shift;
@@ -211,6 +212,19 @@ both! {
                 assert_eq!(values[0], values[1], "step {step} of {trainable:?}");
             }
         }
+    }
+
+    async fn with_augmentation_features_are_computed_for_each_batch_and_what_is_frozen_stays() {
+        let model = untrained(&network()).await;
+        let mut config = RunConfig { network: NetworkConfig { dropout: 0.3, ..network() }, ..tune(FineTune::default()) };
+        let plain = run(&config, &model, samples(60, 8)).await;
+        config.augmentation.rotation = Amount { strength: 20.0, probability: 1.0 };
+        let events = run(&config, &model, samples(60, 8)).await;
+        assert!(prepared(&plain).kept && !prepared(&events).kept);
+        assert_ne!(losses(&events), losses(&plain));
+        let frozen = bytes_of_blocks(&network());
+        assert_eq!(checkpoints(&events)[1].weights[..frozen], model.weights[..frozen]);
+        assert_eq!(comparison(&events).held_out.before, comparison(&plain).held_out.before);
     }
 
     async fn what_learns_is_counted_by_layer() {

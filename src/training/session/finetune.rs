@@ -284,6 +284,8 @@ impl FineTuning {
         let part = self.part_mut(split);
         let indices: Vec<u32> = (range.start as u32..range.end as u32).collect();
         let chunk = CHUNK.min(part.images.len());
+        // All at once: growing by and by would take twice as much, and a tab's memory never shrinks.
+        part.features.values.reserve_exact((part.images.len() - range.start) * network.feature_len());
         let Input::Images(images) = Source::from(&part.images).gather(&indices, chunk, device) else { return Ok(()) };
         let mut values = read(vec![network.features(images).flatten(0, 1)]).await?.remove(0);
         values.truncate(range.len() * network.feature_len());
