@@ -8,6 +8,9 @@ use proptest::prelude::*;
 #[cfg(target_arch = "wasm32")]
 use wasm_bindgen_test::wasm_bindgen_test as test;
 
+#[cfg(target_arch = "wasm32")]
+wasm_bindgen_test::wasm_bindgen_test_configure!(run_in_dedicated_worker);
+
 type Image = [u8; PIXELS];
 
 /// Paper with ink of those strengths at (column, row).
@@ -234,26 +237,42 @@ proptest! {
     }
 }
 
-/// What augmentation costs: `cargo test --release --test augment -- --ignored --nocapture`.
-#[cfg(not(target_arch = "wasm32"))]
+fn milliseconds() -> f64 {
+    #[cfg(target_arch = "wasm32")]
+    return js_sys::Date::now();
+    #[cfg(not(target_arch = "wasm32"))]
+    return 1e3 * std::time::UNIX_EPOCH.elapsed().expect("the clock is past 1970").as_secs_f64();
+}
+
+/// What augmentation costs: `cargo test --release --no-default-features --test augment -- --ignored --nocapture`.
 #[test]
 #[ignore = "measures time"]
 fn the_cost_of_a_batch() {
-    let sources: Vec<Image> = (0..128).map(|index| texture().map(|value| value.wrapping_add(index))).collect();
+    // A ring, with about as much ink as a digit has: 150 pixels.
+    let ring: Image = std::array::from_fn(|index| {
+        let (x, y) = (index % SIDE, index / SIDE);
+        let distance = (x as f32 - 13.5).hypot(y as f32 - 13.5);
+        (255.0 * (2.0 - (distance - 8.0).abs()).clamp(0.0, 1.0)) as u8
+    });
     let everything = Change::ALL.into_iter().fold(Augmentation::NONE, |mut all, change| {
         *all.amount_mut(change) = Amount::new(0.5 * change.strengths().end(), 1.0);
         all
     });
     for (name, augmentation) in [("none", Augmentation::NONE), ("robust", Augmentation::ROBUST), ("all", everything)] {
-        let mut best = f64::INFINITY;
-        for epoch in 0..200 {
-            let start = std::time::Instant::now();
-            let mut target = [0; PIXELS];
-            for (image, source) in (0..).zip(&sources) {
-                Changes::draw(&augmentation, 1, epoch, image).apply(source, std::hint::black_box(&mut target));
+        let mut target = [0; PIXELS];
+        // The best of a hundred, since other programs take their turns too.
+        let cost = (0..100).fold(f64::INFINITY, |best, round| {
+            let start = milliseconds();
+            for epoch in 20 * round..20 * (round + 1) {
+                for image in 0..128 {
+                    Changes::draw(&augmentation, 1, epoch, image).apply(&ring, std::hint::black_box(&mut target));
+                }
             }
-            best = best.min(start.elapsed().as_secs_f64());
-        }
-        println!("{name}: {:.3} ms for 128 images", 1e3 * best);
+            best.min((milliseconds() - start) / 20.0)
+        });
+        #[cfg(target_arch = "wasm32")]
+        wasm_bindgen_test::console_log!("{name}: {cost:.3} ms for 128 images");
+        #[cfg(not(target_arch = "wasm32"))]
+        println!("{name}: {cost:.3} ms for 128 images");
     }
 }

@@ -6,6 +6,9 @@ use kiln::training::config::Schedule;
 #[cfg(target_arch = "wasm32")]
 use wasm_bindgen_test::wasm_bindgen_test as test;
 
+#[cfg(target_arch = "wasm32")]
+wasm_bindgen_test::wasm_bindgen_test_configure!(run_in_dedicated_worker);
+
 /// 4 steps an epoch, 5 epochs.
 fn config(schedule: Schedule) -> RunConfig {
     RunConfig { schedule, epochs: 5, batch_size: 16, train_size: 64, learning_rate: 0.1, ..RunConfig::default() }

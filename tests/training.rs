@@ -7,6 +7,7 @@ use common::{digits, part};
 use kiln::device::read;
 use kiln::model::{Convolution, Network, NetworkConfig};
 use kiln::training::RunConfig;
+use kiln::training::config::Optimizer;
 use kiln::training::evaluation::{Evaluation, evaluate};
 use kiln::training::trainer::{Batch, Trainer};
 
@@ -22,7 +23,7 @@ fn small() -> NetworkConfig {
 }
 
 fn small_run() -> RunConfig {
-    RunConfig { network: small(), ..RunConfig::default() }
+    RunConfig { network: small(), learning_rate: 3e-3, ..RunConfig::default() }
 }
 
 /// Losses of some steps over the same 64 images.
@@ -34,7 +35,7 @@ async fn overfit(config: &RunConfig, steps: usize) -> (Trainer, Vec<f32>) {
     let mut losses = Vec::new();
     for _ in 0..steps {
         let batch = Batch::gather(&images, &order, 64, 10, trainer.device());
-        let metrics = trainer.step(batch, 3e-3);
+        let metrics = trainer.step(batch, config.learning_rate);
         losses.push(read(vec![metrics]).await.unwrap()[0][0]);
     }
     (trainer, losses)
@@ -46,6 +47,16 @@ both! {
         assert!(losses[0] > 2.0, "an untrained network guesses: {}", losses[0]);
         let score = evaluate(trainer.network(), &digits(64, 1), 10, &Device::flex()).await.unwrap();
         assert_eq!((score.correct, score.total), (64, 64));
+    }
+
+    async fn every_optimizer_learns_at_the_rate_to_begin_with() {
+        for (optimizer, learning_rate) in
+            [(Optimizer::AdamW, 1e-3), (Optimizer::Sgd, 0.05), (Optimizer::RmsProp, 1e-3)]
+        {
+            let config = RunConfig { optimizer, learning_rate, weight_decay: 5e-4, ..small_run() };
+            let (_, losses) = overfit(&config, 60).await;
+            assert!(losses[59] < 0.3 * losses[0], "{optimizer:?}: {} → {}", losses[0], losses[59]);
+        }
     }
 
     async fn batch_norm_and_dropout_train_too_and_are_quiet_while_reading() {

@@ -1,4 +1,5 @@
 //! The configuration of a run, its defaults, and the bounds that a user's value must keep.
+//! Rules and formulas: `docs/training.md`.
 
 use std::ops::RangeInclusive;
 

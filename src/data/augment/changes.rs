@@ -82,7 +82,7 @@ impl Changes {
     /// For each pixel of the target, the place in the source that it comes from (crop, then mirror, scale, turn and
     /// move, backwards), and what lies there between its four neighbours.
     fn resample(&self, source: &[u8; PIXELS], target: &mut [u8; PIXELS]) {
-        // A frame of paper, so that no neighbour is outside; a power of two, so that no index needs a check.
+        // A frame of paper, so that no neighbour is outside.
         const STRIDE: usize = 32;
         const ONE: f32 = 65536.0; // places are in 1/65,536 of a pixel
         let mut framed = [0u8; STRIDE * STRIDE];
@@ -106,11 +106,10 @@ impl Changes {
             for pixel in row {
                 let [x, y] = place.map(|value| value.clamp(-1 << 16, (SIDE as i32) << 16) + (1 << 16));
                 let at = ((y >> 16) as usize * STRIDE) + (x >> 16) as usize;
-                let value = |offset: usize| u32::from(framed[(at + offset) % (STRIDE * STRIDE)]);
-                let (right, low) = ((x as u32 >> 8) & 255, (y as u32 >> 8) & 255);
-                let upper = value(0) * (256 - right) + value(1) * right;
-                let lower = value(STRIDE) * (256 - right) + value(STRIDE + 1) * right;
-                *pixel = ((upper * (256 - low) + lower * low + (1 << 15)) >> 16) as u8;
+                let near = &framed[at..at + STRIDE + 2];
+                let corners = [near[0], near[1], near[STRIDE], near[STRIDE + 1]];
+                // Most of a digit's image is paper.
+                *pixel = if corners == [0; 4] { 0 } else { between(corners, x, y) };
                 place = [place[0] + across[0], place[1] + across[1]];
             }
             line = [line[0] + down[0], line[1] + down[1]];
@@ -122,24 +121,35 @@ impl Changes {
         let sum: u32 = pixels.iter().map(|&pixel| u32::from(pixel)).sum();
         let mean = sum as f32 / PIXELS as f32;
         let gain = 1.0 + self.contrast;
-        let shift = mean * (1.0 - gain) + 255.0 * self.brightness;
+        // The half is for rounding: a number becomes a byte by its whole part, and one out of range the nearest byte.
+        let shift = mean * (1.0 - gain) + 255.0 * self.brightness + 0.5;
         if self.noise == 0.0 {
             for pixel in pixels {
-                *pixel = (f32::from(*pixel) * gain + shift).round() as u8;
+                *pixel = (f32::from(*pixel) * gain + shift) as u8;
             }
             return;
         }
-        // The sum of four evenly drawn numbers is close to normal (Irwin–Hall); its variance is 4/12 of their range's
-        // square.
-        let unit = 255.0 * self.noise * 3f32.sqrt() / 65536.0;
-        let shift = shift - 2.0 * 65535.0 * unit;
+        // The sum of four evenly drawn bytes is close to normal (Irwin–Hall); its variance is 4/12 of 256².
+        let unit = 255.0 * self.noise * 3f32.sqrt() / 256.0;
+        let shift = shift - 2.0 * 255.0 * unit;
         let mut draws = Draws(self.noise_seed);
-        for pixel in pixels {
+        for pair in pixels.as_chunks_mut::<2>().0 {
             let bits = draws.next();
-            let sum = (bits & 0xffff) + (bits >> 16 & 0xffff) + (bits >> 32 & 0xffff) + (bits >> 48);
-            *pixel = (f32::from(*pixel) * gain + shift + sum as u32 as f32 * unit).round() as u8;
+            for (pixel, bits) in pair.iter_mut().zip([bits as u32, (bits >> 32) as u32]) {
+                let sum: u32 = bits.to_le_bytes().map(u32::from).iter().sum();
+                *pixel = (f32::from(*pixel) * gain + shift + sum as f32 * unit) as u8;
+            }
         }
     }
+}
+
+/// What lies between four neighbours (upper left, upper right, lower left, lower right) at the fractions of the place
+/// (x, y), in 1/256.
+fn between(corners: [u8; 4], x: i32, y: i32) -> u8 {
+    let [a, b, c, d] = corners.map(u32::from);
+    let (right, low) = ((x as u32 >> 8) & 255, (y as u32 >> 8) & 255);
+    let (upper, lower) = (a * (256 - right) + b * right, c * (256 - right) + d * right);
+    ((upper * (256 - low) + lower * low + (1 << 15)) >> 16) as u8
 }
 
 /// SplitMix64 (Steele, Lea & Flood 2014): a pixel's noise has to cost about a nanosecond.
