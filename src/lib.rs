@@ -16,6 +16,7 @@
 //! - [`training`]: what a run is (configuration, metrics) and, with `cpu`, one training step, evaluation and the
 //!   session: the state machine that takes a [`protocol::Command`] and answers with [`protocol::Event`]s. It knows
 //!   neither page nor worker and runs natively and in the browser by the same tests.
+//! - [`shelf`]: what is said of a kept model and of a run that can go on: cards and names. Plain data.
 //! - [`protocol`]: all that passes between page and worker, versioned.
 //! - `worker` (wasm, `cpu`): the ports, fetching and keeping shards, opening the device; drives a session.
 //! - `web` (wasm): the one error that is made from what JavaScript throws; for worker and page.
@@ -33,6 +34,7 @@ pub mod data;
 pub mod device;
 pub mod model;
 pub mod protocol;
+pub mod shelf;
 pub mod training;
 
 #[cfg(all(feature = "page", target_arch = "wasm32"))]

@@ -10,10 +10,11 @@ use serde_bytes::ByteBuf;
 use crate::data::Split;
 use crate::data::augment::Augmentation;
 use crate::data::set::{SetCounts, SetFile, SetProblem};
+use crate::shelf::{ModelCard, ModelId, Resumable, Shelf, StorageTrouble};
 use crate::training::exam::Exam;
 use crate::training::finetune::{Basis, Comparison, FineTuneProblem, Prepared};
 use crate::training::sweep::{SweepConfig, Trial};
-use crate::training::{Checkpoint, RunConfig, Score, StepPoint};
+use crate::training::{Checkpoint, History, RunConfig, Score, StepPoint};
 
 /// Raised with every change of the types in this module. A worker answers [`Event::Ready`] with its own.
 pub const VERSION: u32 = 2;
@@ -142,6 +143,49 @@ pub enum Command {
         /// The sweep.
         run: RunId,
     },
+    /// Go on with the run that [`Event::Resumable`] told of, under a new id.
+    ResumeKept {
+        /// The run's id from now on.
+        run: RunId,
+    },
+    /// Put the network of an ended run on the shelf. Runs from scratch are put there by themselves.
+    KeepModel {
+        /// The run.
+        run: RunId,
+        /// What it is to be called; `None`: a glaze.
+        name: Option<String>,
+    },
+    /// Use a model of the shelf: it answers drawings from now on. Not while a run is under way.
+    OpenModel {
+        /// Which one.
+        id: ModelId,
+    },
+    /// Call a model something else.
+    RenameModel {
+        /// Which one.
+        id: ModelId,
+        /// Its new name.
+        name: String,
+    },
+    /// Take a model off the shelf. For [`crate::shelf::UNDO_MS`] it can be had back.
+    DeleteModel {
+        /// Which one.
+        id: ModelId,
+    },
+    /// Put a deleted model back.
+    RestoreModel {
+        /// Which one.
+        id: ModelId,
+    },
+    /// Drop for good what was deleted long enough ago.
+    PurgeModels,
+    /// Tell the measurements of a model's run.
+    ModelHistory {
+        /// Which one.
+        id: ModelId,
+    },
+    /// Look again at what is on the shelf and how much room there is.
+    LookAtShelf,
     /// Read a drawing. Only the latest one is answered.
     Predict {
         /// Comes back in the answer.
@@ -408,6 +452,33 @@ pub enum Event {
         /// 28×28 bytes for each of up to [`PREVIEWS`] images, as the network would see them.
         pixels: ByteBuf,
     },
+    /// What is on the shelf: after opening, and whenever it changed.
+    Shelf(Shelf),
+    /// A run of an earlier visit can go on.
+    Resumable(Box<Resumable>),
+    /// The network of an ended run is on the shelf now.
+    Kept {
+        /// The run.
+        run: RunId,
+        /// As which model.
+        id: ModelId,
+    },
+    /// A model of the shelf answers drawings now.
+    ModelOpened {
+        /// It.
+        card: Box<ModelCard>,
+        /// The measurements of its run, if they were kept.
+        history: Option<History>,
+    },
+    /// The measurements of a model's run.
+    ModelHistory {
+        /// Which one's.
+        id: ModelId,
+        /// `None`: none were kept.
+        history: Option<History>,
+    },
+    /// Something could not be kept or read back; nothing else stops for it. `None`: keeping works again.
+    Storage(Option<StorageTrouble>),
     /// Something failed.
     Failed {
         /// The run that it ended, if any.
@@ -436,7 +507,8 @@ impl Event {
             | Event::Examined { run, .. }
             | Event::Compared { run, .. }
             | Event::Finished { run, .. }
-            | Event::Sweep { run, .. } => Some(*run),
+            | Event::Sweep { run, .. }
+            | Event::Kept { run, .. } => Some(*run),
             Event::Failed { run, .. } => *run,
             Event::Ready { .. }
             | Event::Opened { .. }
@@ -445,7 +517,12 @@ impl Event {
             | Event::Images { .. }
             | Event::SetImported { .. }
             | Event::SetRefused { .. }
-            | Event::AugmentationPreview { .. } => None,
+            | Event::AugmentationPreview { .. }
+            | Event::Shelf(_)
+            | Event::Resumable(_)
+            | Event::ModelOpened { .. }
+            | Event::ModelHistory { .. }
+            | Event::Storage(_) => None,
         }
     }
 }

@@ -14,5 +14,5 @@ pub mod summary;
 pub use config::{Convolution, NetworkConfig, Padding, Trainable};
 #[cfg(feature = "cpu")]
 pub use network::{Input, Network, WeightsError};
-pub use saved::{SavedModel, digit_names};
+pub use saved::{ModelError, SavedModel, digit_names};
 pub use summary::{Layer, NetworkError, Summary, summarize, trainable_parameters};

@@ -12,6 +12,7 @@ pub mod config;
 pub mod evaluation;
 pub mod exam;
 pub mod finetune;
+pub mod history;
 pub mod metrics;
 #[cfg(feature = "cpu")]
 pub mod optimizer;
@@ -27,4 +28,5 @@ pub mod trainer;
 
 pub use checkpoint::{BestNetwork, Checkpoint};
 pub use config::RunConfig;
+pub use history::History;
 pub use metrics::{Score, StepPoint, wilson};

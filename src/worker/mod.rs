@@ -7,6 +7,7 @@
 mod bench;
 mod device;
 pub mod fetch;
+pub mod keep;
 mod port;
 pub mod store;
 
@@ -28,6 +29,10 @@ pub enum Input {
     Manifest(Manifest),
     /// A shard is here and was checked.
     Shard(Split, Images),
+    /// An unfinished run was read back; this `Start` goes on with it.
+    Resume(Command),
+    /// A model was taken from the shelf, to be used.
+    Model(Box<keep::Opened>),
 }
 
 /// Runs the linker's constructors, once, before anything else. Without one explicit call the linker has every export
@@ -69,18 +74,20 @@ async fn run(mut inputs: mpsc::UnboundedReceiver<Input>, inbox: mpsc::UnboundedS
         }
     };
     // Bytes travel while the device opens.
+    let keeper = keep::Keeper::start("kiln", port::name(), inbox.clone(), port::post);
     let loader = fetch::Loader::start(manifest, inbox, port::post);
     let mut session = open(device, reason).await;
+    keeper.welcome();
     loop {
         while let Ok(input) = inputs.try_recv() {
-            take(&mut session, &loader, input);
+            take(&mut session, &loader, &keeper, input);
         }
         if session.has_work() {
-            session.advance().await.iter().for_each(port::post);
+            tell(&keeper, &session.advance().await);
             port::turn().await;
         } else {
             match inputs.next().await {
-                Some(input) => take(&mut session, &loader, input),
+                Some(input) => take(&mut session, &loader, &keeper, input),
                 None => return,
             }
         }
@@ -93,11 +100,30 @@ async fn open(device: DeviceKind, reason: DeviceReason) -> Session {
     Session::new(opened)
 }
 
-fn take(session: &mut Session, loader: &fetch::Loader, input: Input) {
+/// Events go to the page and to the keeper.
+fn tell(keeper: &keep::Keeper, events: &[Event]) {
+    for event in events {
+        keeper.hear(event);
+        port::post(event);
+    }
+}
+
+fn take(session: &mut Session, loader: &fetch::Loader, keeper: &keep::Keeper, input: Input) {
     match input {
         Input::Command(Command::FetchAgain) => loader.again(),
-        Input::Command(command) => session.handle(command).iter().for_each(port::post),
-        Input::Manifest(manifest) => session.expect(expected(&manifest)),
+        Input::Command(command) if keeper.take(&command) => {}
+        Input::Command(command) | Input::Resume(command) => tell(keeper, &session.handle(command)),
+        Input::Model(opened) => {
+            // One that was asked for while a run was about to begin is left.
+            if session.open_model(&opened.model) {
+                let keep::Opened { card, history, .. } = *opened;
+                port::post(&Event::ModelOpened { card: Box::new(card), history });
+            }
+        }
+        Input::Manifest(manifest) => {
+            keeper.about(&manifest);
+            session.expect(expected(&manifest));
+        }
         Input::Shard(split, images) => session.push(split, images),
     }
 }

@@ -12,6 +12,9 @@ use super::Input;
 use crate::protocol::{Command, Event};
 use crate::web::{WebError, field};
 
+/// The name of a worker's life lock begins so and ends with the worker's own name.
+pub const LIFE_LOCK: &str = "kiln-engine-";
+
 fn scope() -> DedicatedWorkerGlobalScope {
     js_sys::global().unchecked_into()
 }
@@ -52,13 +55,18 @@ pub fn report_panics() {
     }));
 }
 
+/// This worker's name, which no other worker of any tab has.
+pub fn name() -> String {
+    scope().name()
+}
+
 /// Takes the lock `kiln-engine-<name of this worker>` and keeps it until the worker ends, however it ends. The page
 /// waits for the same lock: the browser's own word that the worker is gone.
 ///
 /// # Errors
 /// The browser has no Web Locks (an insecure address) or refuses.
 pub async fn hold_life_lock() -> Result<(), WebError> {
-    let name = format!("kiln-engine-{}", scope().name());
+    let name = format!("{LIFE_LOCK}{}", name());
     // web-sys has Web Locks behind a flag only.
     let locks = field(&scope().navigator(), "locks");
     let request: Function = field(&locks, "request").dyn_into().map_err(|_| WebError("no Web Locks".into()))?;

@@ -528,6 +528,12 @@ impl PageState {
             Event::Images { indices, pixels, .. } => self.mistakes.received(&indices, &pixels),
             Event::AugmentationPreview { id, pixels } => return self.previewed(id, pixels.into_vec()),
             Event::Failed { run, failure } => return self.fail(failure, run.is_some(), now),
+            Event::Shelf(_)
+            | Event::Resumable(_)
+            | Event::Kept { .. }
+            | Event::ModelOpened { .. }
+            | Event::ModelHistory { .. }
+            | Event::Storage(_) => {}
         }
         Vec::new()
     }

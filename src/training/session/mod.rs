@@ -24,7 +24,7 @@ use crate::data::augment::{Augmentation, Changes};
 use crate::data::set::{self, SetFile};
 use crate::data::{CLASSES, Dataset, Images, PIXELS, SIDE, Split};
 use crate::device::{DeviceLost, Opened, read};
-use crate::model::{Network, summarize};
+use crate::model::{Network, SavedModel, summarize};
 use crate::protocol::{Command, DeviceKind, Event, Failure, LayerMaps, MOST_IMAGES, PREVIEWS, RunId};
 
 /// What the manifest promises: how many images of each split there will be.
@@ -48,10 +48,10 @@ pub struct Session {
     run: Option<Run>,
     /// The sweep that `run` is a trial of.
     tuning: Option<Tuning>,
+    /// Answers drawings while there is no run: untrained, or a model that was opened.
+    idle: Network,
     /// Sets that were imported to fine-tune on.
     sets: Sets,
-    /// Answers drawings before the first run.
-    untrained: Network,
     /// The latest drawing that was not answered yet.
     drawing: Option<(u32, Vec<u8>)>,
     /// The latest augmentation that was not shown yet, and the seed to show it with.
@@ -64,7 +64,7 @@ impl Session {
     /// A session without data on an open device.
     pub fn new(device: Opened) -> Self {
         let config = RunConfig::default();
-        let untrained = Network::new(&config.network, config.seed, &device.device).expect("the default can be built");
+        let idle = Network::new(&config.network, config.seed, &device.device).expect("the default can be built");
         let warm = device.kind == DeviceKind::Cpu;
         Self {
             device,
@@ -72,8 +72,8 @@ impl Session {
             expected: Expected::default(),
             run: None,
             tuning: None,
+            idle,
             sets: Sets::new(),
-            untrained,
             drawing: None,
             preview: None,
             warm,
@@ -154,10 +154,20 @@ impl Session {
             Command::PreviewAugmentation { id, augmentation, seed } if augmentation.out_of_bounds().is_none() => {
                 self.preview = Some((id, augmentation, seed));
             }
+            // Not a session's: data, device and what is kept.
             Command::PreviewAugmentation { .. }
             | Command::Predict { .. }
             | Command::Open { .. }
-            | Command::FetchAgain => {}
+            | Command::FetchAgain
+            | Command::ResumeKept { .. }
+            | Command::KeepModel { .. }
+            | Command::OpenModel { .. }
+            | Command::RenameModel { .. }
+            | Command::DeleteModel { .. }
+            | Command::RestoreModel { .. }
+            | Command::PurgeModels
+            | Command::ModelHistory { .. }
+            | Command::LookAtShelf => {}
         }
         Vec::new()
     }
@@ -172,6 +182,20 @@ impl Session {
                 self.sets.push((name.clone(), set));
                 Event::SetImported { id, name, counts }
             }
+        }
+    }
+
+    /// Uses a checked model: it answers drawings from now on. `false`: a run is under way, or the model is none.
+    pub fn open_model(&mut self, model: &SavedModel) -> bool {
+        let busy =
+            self.tuning.is_some() || self.run.as_ref().is_some_and(|run| !matches!(run.activity, Activity::Ended));
+        let (network, device) = (&model.network, &self.device.device);
+        match Network::from_bytes(network, &model.weights, device) {
+            Ok(network) if !busy => {
+                (self.run, self.idle) = (None, network);
+                true
+            }
+            _ => false,
         }
     }
 
@@ -387,7 +411,7 @@ impl Session {
         let Some((id, pixels)) = self.drawing.take() else { return Ok(()) };
         let network = match self.answering() {
             Some(run) => run.network(),
-            None => self.untrained.clone(),
+            None => self.idle.clone(),
         };
         let pixels: Vec<f32> = pixels.into_iter().map(|p| f32::from(p) / 255.0).collect();
         let image = Tensor::from_data(TensorData::new(pixels, [1, 1, SIDE, SIDE]), &self.device.device);
