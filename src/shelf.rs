@@ -50,6 +50,15 @@ pub fn fresh_name<'a>(taken: impl Iterator<Item = &'a str> + Clone) -> String {
     GLAZES.map(str::to_owned).into_iter().chain(numbered).find(|name| free(name)).expect("numbers do not end")
 }
 
+/// `wanted`, or with a number behind it if it is taken; a glaze's name if nothing is left of it.
+pub fn free_name<'a>(wanted: &str, taken: impl Iterator<Item = &'a str> + Clone) -> String {
+    let Some(name) = clean_name(wanted) else { return fresh_name(taken) };
+    let free = |name: &String| !taken.clone().any(|taken| taken == name);
+    let stem: String = name.chars().take(MAX_NAME - 8).collect();
+    let numbered = (2u32..).map(|number| format!("{} {number}", stem.trim_end()));
+    std::iter::once(name.clone()).chain(numbered).find(free).expect("numbers do not end")
+}
+
 /// A name as it is kept: no line breaks or doubled blanks, not endless. `None` if nothing is left of it.
 pub fn clean_name(name: &str) -> Option<String> {
     let words: Vec<&str> =

@@ -25,6 +25,23 @@ pub fn now() -> f64 {
     window().performance().map_or(0.0, |performance| performance.now())
 }
 
+/// A moment (milliseconds since 1970) for people, where they are: days ago, the time, the date.
+pub fn moment(since_1970: f64, language: &str) -> (i32, String, String) {
+    let (then, now) = (js_sys::Date::new(&since_1970.into()), js_sys::Date::new_0());
+    let time = format!("{:02}:{:02}", then.get_hours(), then.get_minutes());
+    let date = String::from(then.to_locale_date_string(language, &JsValue::UNDEFINED));
+    // From midnight to midnight; a day of 23 or 25 hours is still one.
+    let midnight = |date: &js_sys::Date| {
+        let day = js_sys::Date::new(&date.get_time().into());
+        day.set_hours(0);
+        day.set_minutes(0);
+        day.set_seconds(0);
+        day.set_milliseconds(0);
+        day.get_time()
+    };
+    (((midnight(&now) - midnight(&then)) / 86_400_000.0).round() as i32, time, date)
+}
+
 /// What the address asks for.
 pub fn read_address() -> Settings {
     let search = window().location().search().unwrap_or_default();

@@ -434,8 +434,9 @@ fn Table(look: Look) -> impl IntoView {
         view! {
             <tr>
                 <th scope="row">{epoch}</th>
-                <td class="num">{loss}</td>
-                <td class="num">{format_value(Measure::Loss, score.loss)}</td>
+                // The whole value, for tools: two runs are the same if these are.
+                <td class="num" data-value=means.map(|(loss, _)| loss.to_string())>{loss}</td>
+                <td class="num" data-value=score.loss.to_string()>{format_value(Measure::Loss, score.loss)}</td>
                 <td class="num">{accuracy}</td>
                 <td class="num">{format_value(Measure::Accuracy, score.accuracy())}</td>
             </tr>

@@ -14,7 +14,6 @@ use web_sys::{CanvasRenderingContext2d, HtmlCanvasElement, IntersectionObserver,
 use super::browser::{OncePerFrame, window};
 use super::plot::{Axis, Measure, along};
 use super::state::Run;
-use crate::training::RunConfig;
 
 /// Draws when the canvas comes into view, when its size changes and when the theme does.
 pub fn watch(canvas: &HtmlCanvasElement, draw: OncePerFrame, visible: Rc<RefCell<bool>>) {
@@ -102,24 +101,42 @@ pub fn draw_lines(canvas: &HtmlCanvasElement, run: &Run, measure: Measure, axis:
     let smooth = steps.zip(smoothed.iter().copied());
     context.set_global_alpha(0.32);
     context.set_line_width(ratio);
-    trace(&context, raw, axis, &run.config, (width, height));
+    trace(&context, raw, axis, run, (width, height));
     context.set_global_alpha(1.0);
     context.set_line_width(2.25 * ratio);
-    trace(&context, smooth, axis, &run.config, (width, height));
+    trace(&context, smooth, axis, run, (width, height));
 }
 
-/// Strokes a line. Points that share a pixel column are drawn as their first, least, greatest and last.
+/// Half of the gap where a run was taken up again, in pixels of the screen.
+const GAP: f64 = 2.5;
+
+/// Strokes a line, with a thin gap where the run was taken up again. Points that share a pixel column are drawn as
+/// their first, least, greatest and last.
 fn trace(
     context: &CanvasRenderingContext2d,
     points: impl Iterator<Item = (u32, f32)>,
     axis: Axis,
-    config: &RunConfig,
+    run: &Run,
     (width, height): (f64, f64),
 ) {
     context.begin_path();
     let mut column: Option<Column> = None;
+    let (mut skip_to, mut broken) = (f64::NEG_INFINITY, false);
+    let gap = GAP * window().device_pixel_ratio();
+    // The points come in order, and so do the gaps.
+    let mut gaps = run.resumed.iter().map(|step| f64::from(along(*step, &run.config)) * width).peekable();
     for (step, value) in points {
-        let x = f64::from(along(step, config)) * width;
+        let x = f64::from(along(step, &run.config)) * width;
+        if let Some(at) = gaps.next_if(|at| *at - gap < x) {
+            if let Some(column) = column.take() {
+                column.draw(context);
+            }
+            skip_to = at + gap;
+            broken = true;
+        }
+        if x < skip_to {
+            continue;
+        }
         // Far outside is enough: the canvas cuts it off, and an endless number would end the line.
         let y = f64::from(axis.place(value).clamp(-2.0, 3.0)) * height;
         if !y.is_finite() {
@@ -128,6 +145,9 @@ fn trace(
         match &mut column {
             Some(column) if (column.x - x).abs() < 1.0 => column.add(y),
             _ => {
+                if std::mem::take(&mut broken) {
+                    context.move_to(x, y);
+                }
                 if let Some(column) = column.replace(Column { x, first: y, low: y, high: y, last: y }) {
                     column.draw(context);
                 }

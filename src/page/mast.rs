@@ -4,7 +4,7 @@ use leptos::prelude::*;
 
 use super::Page;
 use super::browser::{document, recall, remember, window};
-use super::state::{Action, DeviceChoice, Phase};
+use super::state::{Action, DeviceChoice, PageState, Phase};
 use super::words::{Lang, Text, count};
 
 /// Sizes of the root's text, in percent. All of the page is measured in it.
@@ -15,6 +15,7 @@ const TEXT_SIZES: [&str; 3] = ["100", "125", "150"];
 pub fn Mast() -> impl IntoView {
     let page = expect_context::<Page>();
     let mistakes = page.slice(|state| state.mistakes.any().then(|| state.mistakes.confusion().mistakes()));
+    let shelf = page.slice(PageState::has_shelf);
     view! {
         <header class="mast">
             <div class="wrap">
@@ -35,6 +36,9 @@ pub fn Mast() -> impl IntoView {
                         </a>
                     </Show>
                     <a href="#inside">{page.say(Lang::nav_inside)}</a>
+                    <Show when=move || shelf.get()>
+                        <a href="#models">{page.say(Lang::models)}</a>
+                    </Show>
                 </nav>
                 <div class="tools">
                     <DeviceChip />

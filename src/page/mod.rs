@@ -16,9 +16,11 @@ mod lines;
 mod mast;
 mod mistakes;
 mod modal;
+mod models;
 mod pad;
 pub mod plot;
 mod recipe;
+mod resumable;
 mod run;
 pub mod settings;
 pub mod state;
@@ -208,6 +210,7 @@ pub fn App(
     listen_to_keys(page);
     announce_progress(page);
     remember_speed(page);
+    let resumable = page.slice(|state| state.resumable().is_some());
     view! {
         <a class="skip" href="#bench">{page.say(Lang::skip)}</a>
         <mast::Mast />
@@ -215,8 +218,12 @@ pub fn App(
             <section class="bench" id="bench">
                 <div class="story">
                     <story::Story />
-                    <recipe::Recipe />
+                    <div hidden=move || resumable.get()>
+                        <recipe::Recipe />
+                    </div>
                     <fault::Fault />
+                    <resumable::Resumable />
+                    <resumable::Storage />
                     <run::Run />
                     <Notes />
                 </div>
@@ -225,6 +232,7 @@ pub fn App(
             </section>
             <mistakes::Mistakes />
             <inside::Inside />
+            <models::Models />
         </main>
         <footer class="end">
             <div class="wrap">
@@ -322,7 +330,9 @@ fn announce_progress(page: Page) {
     let epoch = page.slice(|state| state.run.as_ref().and_then(|run| run.scores.last().copied()));
     Effect::new(move |_| {
         let Some((epoch, score)) = epoch.get() else { return };
-        if now() - spoken_at.get_value() < 5000.0 {
+        // What an earlier visit measured is no news.
+        let live = page.state.with_untracked(PageState::is_busy);
+        if !live || now() - spoken_at.get_value() < 5000.0 {
             return;
         }
         spoken_at.set_value(now());

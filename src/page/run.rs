@@ -10,7 +10,8 @@ use super::{Page, bold, browser, speed_key};
 /// The longest run whose epochs each get a segment of their own.
 const MOST_SEGMENTS: u32 = 20;
 
-const PLAY: &str = "M4 2.5v11l9.5-5.5z";
+/// A triangle.
+pub const PLAY: &str = "M4 2.5v11l9.5-5.5z";
 const PAUSE: &str = "M3.5 2.5h3v11h-3zM9.5 2.5h3v11h-3z";
 const STEP: &str = "M2.5 2.5v11l7.5-5.5zM11 2.5h2.5v11H11z";
 const STOP: &str =
@@ -44,6 +45,8 @@ fn button(id: &'static str, action: Action, words: Text, icon: &'static str) -> 
 /// The filled button: the next thing to do. None where there is nothing to do, or where a fault's panel has it.
 pub fn primary(state: &PageState) -> Option<Button> {
     match &state.phase {
+        // The panel has it.
+        _ if state.resumable().is_some() => None,
         Phase::LoadingWorker | Phase::LoadingData | Phase::Ready => {
             Some(Button { enabled: state.can_train(), ..button("train", Action::Train, Lang::train, PLAY) })
         }
@@ -74,6 +77,7 @@ fn secondaries(state: &PageState) -> Vec<Button> {
     let step = || button("step", Action::Step, Lang::one_batch, STEP);
     let stop = || button("stop", Action::Stop, Lang::stop, STOP);
     match &state.phase {
+        _ if state.resumable().is_some() => Vec::new(),
         Phase::LoadingData | Phase::Ready if state.can_train() => vec![step()],
         Phase::Training(_) | Phase::Evaluating { .. } => vec![stop()],
         Phase::Paused => vec![step(), stop()],
@@ -148,6 +152,8 @@ struct Shown {
 fn shown(state: &PageState, lang: Lang) -> Option<Shown> {
     let bar = |filled, left, right| Some(Shown { parts: 1, filled, left, right });
     match &state.phase {
+        // The panel says where the run stands.
+        Phase::Ready if state.resumable().is_some() => None,
         Phase::LoadingWorker => bar(0.0, Vec::new(), Vec::new()),
         Phase::LoadingData => {
             let data = &state.data;
@@ -180,8 +186,15 @@ fn shown(state: &PageState, lang: Lang) -> Option<Shown> {
         Phase::Finished { stopped: false } => {
             let run = state.run.as_ref()?;
             let took = (run.active_ms > 0.0).then(|| lang.took(run.config.epochs, run.active_ms));
-            let best = run.best.map(|epoch| lang.best_at(epoch));
+            let best = run.best.map(|epoch| match state.keep.kept_name() {
+                Some(name) => lang.best_kept(epoch, name),
+                None => lang.best_at(epoch),
+            });
             Some(Shown { parts: 0, filled: 0.0, left: took.into_iter().chain(best).collect(), right: Vec::new() })
+        }
+        Phase::Finished { stopped: true } => {
+            let left = vec![lang.kept_as(state.keep.kept_name()?)];
+            Some(Shown { parts: 0, filled: 0.0, left, right: Vec::new() })
         }
         Phase::Ready => {
             let device = state.device.as_ref()?;
@@ -190,7 +203,7 @@ fn shown(state: &PageState, lang: Lang) -> Option<Shown> {
             let left = vec![lang.forecast(images / speed.max(1.0))];
             Some(Shown { parts: 0, filled: 0.0, left, right: Vec::new() })
         }
-        Phase::Finished { stopped: true } | Phase::Failed(_) => None,
+        Phase::Failed(_) => None,
     }
 }
 

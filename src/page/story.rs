@@ -20,7 +20,7 @@ pub fn Story() -> impl IntoView {
     let line = page.slice(move |state| page.lang.get().line(state, page.offline.get()));
     let tested = page.slice(|state| match (&state.phase, &state.run) {
         (Phase::Finished { .. }, Some(run)) => run.test,
-        _ => None,
+        _ => state.opened().and_then(|card| card.test),
     });
     view! {
         <div data-testid="status" data-state=move || name.get() data-detail=detail>

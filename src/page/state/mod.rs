@@ -1,11 +1,13 @@
 //! What the page knows, and how it changes: an [`Event`] of the worker is applied, or an [`Action`] of the user is
 //! done. Both answer with [`Request`]s for the engine. Pure: no DOM, no clock of its own, so a test can drive it.
 
+pub mod keep;
 pub mod mistakes;
 mod recipe;
 
 use serde_bytes::ByteBuf;
 
+use self::keep::{Keep, KeepAction};
 use self::mistakes::{Mistakes, MistakesAction};
 pub use self::recipe::Preview;
 use crate::data::PIXELS;
@@ -121,6 +123,8 @@ pub struct Run {
     pub test: Option<Score>,
     /// What went wrong on the way.
     pub faults: Vec<Fault>,
+    /// Steps after which it was taken up again in another visit.
+    pub resumed: Vec<u32>,
     /// Grows when points are taken away, so that a chart knows to begin anew.
     pub generation: u32,
 }
@@ -138,6 +142,7 @@ impl Run {
             active_ms: 0.0,
             test: None,
             faults: Vec::new(),
+            resumed: Vec::new(),
             generation: 0,
         }
     }
@@ -226,6 +231,8 @@ pub enum Action {
     Recover(WayOn),
     /// Open another device.
     UseDevice(DeviceChoice),
+    /// Do something with what is kept.
+    Keep(KeepAction),
     /// Look at the mistakes.
     Mistakes(MistakesAction),
 }
@@ -298,6 +305,8 @@ pub struct PageState {
     pub mistakes: Mistakes,
     /// What the recipe's augmentation does to some digits.
     pub preview: Preview,
+    /// What is kept: the run that can go on, the shelf, the room for them.
+    pub keep: Keep,
     live: Option<RunId>,
     last_run: u32,
     resume_here: bool,
@@ -322,6 +331,7 @@ impl PageState {
             answer: None,
             mistakes: Mistakes::default(),
             preview: Preview::default(),
+            keep: Keep::default(),
             live: None,
             last_run: 0,
             resume_here: false,
@@ -344,6 +354,11 @@ impl PageState {
         self.device.is_some()
             && self.data.train_images > 0
             && matches!(self.phase, Phase::LoadingData | Phase::Ready | Phase::Paused | Phase::Finished { .. })
+    }
+
+    /// Whether all of the data is here.
+    pub fn has_data(&self) -> bool {
+        self.data.total_shards > 0 && self.data.shards >= self.data.total_shards
     }
 
     /// Whether a run is under way: what is changed now counts from the next one on.
@@ -376,6 +391,8 @@ impl PageState {
         match &self.phase {
             Phase::LoadingWorker => "worker",
             Phase::LoadingData => "data",
+            Phase::Ready if self.resumable().is_some() => "resumable",
+            Phase::Ready if self.opened().is_some() => "opened",
             Phase::Ready if self.data.synthetic => "synthetic",
             Phase::Training(Activity::Starting | Activity::Compiling) => "compiling",
             Phase::Training(Activity::Waiting) => "waiting",
@@ -436,6 +453,7 @@ impl PageState {
             Action::Preview(wanted) => self.preview(wanted),
             Action::Draw(drawing) => self.draw(drawing, now),
             Action::Recover(way) => self.recover(way, now),
+            Action::Keep(action) => self.act_on_kept(action, now),
             Action::UseDevice(choice) if !self.is_busy() => {
                 self.choice = choice;
                 self.restart(choice, DeviceReason::Asked, now)
@@ -463,9 +481,8 @@ impl PageState {
                 return requests;
             }
             Event::Data(progress) => {
-                let complete = progress.total_shards > 0 && progress.shards >= progress.total_shards;
                 self.data = progress;
-                if complete && self.phase == Phase::LoadingData && self.device.is_some() {
+                if self.has_data() && self.phase == Phase::LoadingData && self.device.is_some() {
                     self.set_phase(Phase::Ready, now);
                 }
                 return self.begin_pending();
@@ -528,12 +545,12 @@ impl PageState {
             Event::Images { indices, pixels, .. } => self.mistakes.received(&indices, &pixels),
             Event::AugmentationPreview { id, pixels } => return self.previewed(id, pixels.into_vec()),
             Event::Failed { run, failure } => return self.fail(failure, run.is_some(), now),
-            Event::Shelf(_)
+            event @ (Event::Shelf(_)
             | Event::Resumable(_)
             | Event::Kept { .. }
             | Event::ModelOpened { .. }
             | Event::ModelHistory { .. }
-            | Event::Storage(_) => {}
+            | Event::Storage(_)) => return self.hear_of_kept(event, now),
         }
         Vec::new()
     }
@@ -594,6 +611,7 @@ impl PageState {
 
     fn start(&mut self, config: RunConfig, one_batch: bool) -> Vec<Request> {
         self.active_since = None;
+        self.leave_kept();
         let generation = self.run.as_ref().map_or(0, |run| run.generation + 1);
         self.run = Some(Run { generation, ..Run::new(config.clone()) });
         self.phase = Phase::Training(Activity::Starting);
@@ -708,6 +726,7 @@ impl PageState {
     fn restart(&mut self, choice: DeviceChoice, reason: DeviceReason, now: f64) -> Vec<Request> {
         self.set_phase(Phase::LoadingWorker, now);
         self.device = None;
+        self.leave_kept();
         self.live = None;
         self.answer = None;
         self.data = DataProgress::default();

@@ -27,6 +27,7 @@ macro_rules! words {
     };
 }
 
+mod keep;
 mod mistakes;
 pub(super) mod recipe;
 
@@ -141,6 +142,12 @@ impl Lang {
     pub fn headline(self, state: &PageState) -> String {
         let run = state.run.as_ref();
         let unseen = run.and_then(Run::score).map(|score| percent(score.accuracy(), 1));
+        if state.resumable().is_some() {
+            return self.welcome_back().into();
+        }
+        if let Some(card) = state.opened() {
+            return self.opened_headline(card);
+        }
         match &state.phase {
             Phase::LoadingWorker | Phase::LoadingData => self.pick("Warming up.", "正在预热。").into(),
             Phase::Ready => self.pick("Teach this tab to read handwriting.", "教这个标签页认识手写数字。").into(),
@@ -225,6 +232,10 @@ impl Lang {
                     format!("Fetching digits: {here} of {all} MB. {when}"),
                     format!("正在取数字：{all} MB 中的 {here} MB。{when}"),
                 )
+            }
+            Phase::Ready if state.resumable().is_some() => self.half_trained().into(),
+            Phase::Ready if state.opened().is_some() => {
+                state.opened().map_or_else(String::new, |card| self.opened_line(card))
             }
             Phase::Ready if offline => self
                 .pick("You are offline. Everything is already here, so everything works.", "已离线，一切照常。")

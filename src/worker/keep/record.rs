@@ -3,8 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::About;
-use crate::model::summarize;
-use crate::model::{ModelError, SavedModel};
+use crate::model::{ModelError, SavedModel, digit_names, summarize};
 use crate::protocol::RunId;
 use crate::shelf::{MAX_NAME, ModelCard, ModelId, Resumable};
 use crate::training::finetune::Origin;
@@ -21,6 +20,8 @@ pub(super) struct RunRecord {
     pub(super) checkpoint: Option<Box<Checkpoint>>,
     /// The model on the shelf that it became.
     pub(super) model: Option<ModelId>,
+    /// Which network it ended with, once it has.
+    pub(super) end: Option<End>,
 }
 
 /// What is written of it.
@@ -68,7 +69,7 @@ impl Unfinished {
         let Self { name, data, synthetic, classes, history, checkpoint, model, .. } = self;
         let config = checkpoint.config.clone();
         let data = About { name: data, synthetic, classes };
-        RunRecord { run, name, config, data, history, checkpoint: Some(checkpoint), model }
+        RunRecord { run, name, config, data, history, checkpoint: Some(checkpoint), model, end: None }
     }
 }
 
@@ -104,6 +105,7 @@ impl RunRecord {
         let classes = match (finetune, basis) {
             (Some(finetune), _) if !finetune.classes.is_empty() => finetune.classes.clone(),
             (_, Some(basis)) => basis.model.classes.clone(),
+            _ if self.data.classes.is_empty() => digit_names(),
             _ => self.data.classes.clone(),
         };
         let mut left_out: Vec<u32> = basis.map_or_else(Vec::new, |basis| basis.model.left_out.clone());

@@ -76,6 +76,7 @@ impl Task {
             history: History::default(),
             checkpoint: from.clone(),
             model: None,
+            end: None,
         };
         self.run = Some(fresh);
         let database = self.database().await?;
@@ -143,6 +144,7 @@ impl Task {
             }
             Event::Finished { step, best_epoch, test, .. } => {
                 let end = if best_epoch.is_some() { End::Best } else { End::At(step) };
+                run.end = Some(end);
                 self.finished(end, test.is_some()).await
             }
             _ => Ok(()),
@@ -176,11 +178,9 @@ impl Task {
     pub(super) async fn keep_model(&mut self, run: RunId, name: Option<String>) -> Result<(), StorageTrouble> {
         let of = |record: &&RunRecord| record.run == run;
         let Some(record) = self.run.iter().chain(&self.ended).find(of) else { return Ok(()) };
-        let end = match (record.history.best, &record.checkpoint) {
-            (Some(_), Some(checkpoint)) if checkpoint.step == record.config.steps() => End::Best,
-            (_, Some(checkpoint)) => End::At(checkpoint.step),
-            (_, None) => return Ok(()),
-        };
+        // Of a run that goes on, the network at its latest checkpoint.
+        let Some(checkpoint) = &record.checkpoint else { return Ok(()) };
+        let end = record.end.unwrap_or(End::At(checkpoint.step));
         self.shelve(run, end, name.as_deref().and_then(clean_name)).await
     }
 

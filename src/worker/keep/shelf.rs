@@ -10,7 +10,7 @@ use super::{Opened, Task};
 use crate::model::SavedModel;
 use crate::model::saved::weight_bytes;
 use crate::protocol::{Event, RunId};
-use crate::shelf::{ModelCard, ModelId, Shelf, StorageTrouble, UNDO_MS, clean_name};
+use crate::shelf::{ModelCard, ModelId, Shelf, StorageTrouble, UNDO_MS, clean_name, free_name};
 use crate::training::History;
 use crate::web::field;
 use crate::worker::Input;
@@ -32,8 +32,8 @@ pub async fn load(database: &Database, id: ModelId) -> Result<(ModelCard, SavedM
     Ok((card, model))
 }
 
-/// Puts a model on the shelf under an id that is free; the card's own id, time and name are seen to. Answers with the
-/// id. [`super::Keeper::look`] tells the page.
+/// Puts a model on the shelf under an id and a name that are free, as of now: what the card says of these is at most a
+/// wish. Answers with the id. [`super::Keeper::look`] tells the page.
 ///
 /// # Errors
 /// The storage is full or failed, or the model is none.
@@ -44,8 +44,10 @@ pub async fn add(
     history: Option<&History>,
 ) -> Result<ModelId, StorageTrouble> {
     model.check().map_err(|error| StorageTrouble::Damaged { what: error.to_string() })?;
-    let id = fresh_id();
-    let card = ModelCard { id, saved: js_sys::Date::now(), deleted: None, ..card };
+    let cards: Vec<_> = database.all::<ModelCard>(Room::Cards).await?;
+    let taken = cards.iter().filter_map(|(_, card)| card.as_ref().ok()).map(|card| card.name.as_str());
+    let (id, name) = (fresh_id(), free_name(&card.name, taken));
+    let card = ModelCard { id, name, saved: js_sys::Date::now(), deleted: None, ..card };
     database.write(put(&card, model, history)?).await?;
     Ok(id)
 }
