@@ -399,6 +399,19 @@ async fn the_learning_rate_is_changed_from_the_next_batch_on_when_paused_too() {
 }
 
 #[wasm_bindgen_test]
+async fn a_run_that_ended_early_says_why_and_counts_its_own_epochs() {
+    let page = mount(read([("patience".to_owned(), "2".to_owned())]));
+    page.tell(ready_events()).await;
+    page.click("train").await;
+    let run = RunId(1);
+    page.tell([Event::Started { run }, mounted::steps(1, 1..=429 * 3)]).await;
+    let finished = Event::Finished { run, step: 429 * 3, stopped: false, early: true, best_epoch: Some(1), test: None };
+    page.tell([finished]).await;
+    let said = page.text("progress");
+    assert!(said.contains("Ended early: 2 epochs without a gain") && said.contains("3 epochs in"), "{said}");
+}
+
+#[wasm_bindgen_test]
 fn bounds_are_told() {
     let mut config = RunConfig::default();
     assert_eq!(Field::Patience.set(&mut config, "101"), Err(Bounds::Range("0".into(), "100".into())));

@@ -185,12 +185,14 @@ fn shown(state: &PageState, lang: Lang) -> Option<Shown> {
         }
         Phase::Finished { stopped: false } => {
             let run = state.run.as_ref()?;
-            let took = (run.active_ms > 0.0).then(|| lang.took(run.config.epochs, run.active_ms));
+            let took = (run.active_ms > 0.0).then(|| lang.took(run.epoch(), run.active_ms));
+            let early = run.early.then(|| lang.ended_early(run.config.patience));
             let best = run.best.map(|epoch| match state.keep.kept_name() {
                 Some(name) => lang.best_kept(epoch, name),
                 None => lang.best_at(epoch),
             });
-            Some(Shown { parts: 0, filled: 0.0, left: took.into_iter().chain(best).collect(), right: Vec::new() })
+            let left = took.into_iter().chain(early).chain(best).collect();
+            Some(Shown { parts: 0, filled: 0.0, left, right: Vec::new() })
         }
         Phase::Finished { stopped: true } => {
             let left = vec![lang.kept_as(state.keep.kept_name()?)];

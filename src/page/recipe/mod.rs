@@ -55,14 +55,19 @@ impl Token {
         }
     }
 
-    /// Whether something that the word stands for is not as by default.
-    fn is_changed(self, state: &PageState) -> bool {
+    /// All that the word stands for: what it opens, and what has its place in the sheet.
+    fn meaning(self) -> impl Iterator<Item = Field> {
         let more: &[Field] = match self {
             Token::Network => &[Field::Network],
-            Token::LearningRate => &[Field::WarmUp],
+            Token::LearningRate => &[Field::DecayEvery, Field::DecayFactor, Field::WarmUp],
             _ => &[],
         };
-        self.fields().iter().chain(more).any(|field| is_changed(*field, &state.settings))
+        self.fields().iter().chain(more).copied()
+    }
+
+    /// Whether any of it is not as by default.
+    fn is_changed(self, state: &PageState) -> bool {
+        self.meaning().any(|field| is_changed(field, &state.settings))
     }
 
     const ALL: [Token; 6] =
@@ -71,9 +76,8 @@ impl Token {
 
 /// Whether something is changed that no word of the sentence stands for.
 fn other_changes(state: &PageState) -> bool {
-    let all = Field::all().filter(|field| is_changed(*field, &state.settings)).count();
-    let named = Token::ALL.iter().flat_map(|token| token.fields()).chain(&[Field::Network, Field::WarmUp]);
-    all > named.filter(|field| is_changed(**field, &state.settings)).count()
+    let named = |field: &Field| Token::ALL.iter().any(|token| token.meaning().any(|meant| meant == *field));
+    Field::all().any(|field| is_changed(field, &state.settings) && !named(&field))
 }
 
 /// The sentence. While a fault is on show, its panel takes the place.

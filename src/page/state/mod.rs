@@ -119,6 +119,8 @@ pub struct Run {
     pub images_per_second: f32,
     /// Milliseconds that it was training, pauses left out.
     pub active_ms: f64,
+    /// Whether it ended itself before its last epoch, since validation brought nothing better.
+    pub early: bool,
     /// The test, once taken.
     pub test: Option<Score>,
     /// What went wrong on the way.
@@ -140,6 +142,7 @@ impl Run {
             step: 0,
             images_per_second: 0.0,
             active_ms: 0.0,
+            early: false,
             test: None,
             faults: Vec::new(),
             resumed: Vec::new(),
@@ -525,10 +528,11 @@ impl PageState {
             Event::Resumed { .. } => self.set_phase(Phase::Training(Activity::Running), now),
             Event::Testing { done, total, .. } => self.set_phase(Phase::Evaluating { done, total }, now),
             Event::Examined { exam, .. } => return self.examined(*exam),
-            Event::Finished { step, stopped, best_epoch, test, .. } => {
+            Event::Finished { step, stopped, early, best_epoch, test, .. } => {
                 self.set_step(step);
                 if let Some(run) = &mut self.run {
                     run.best = best_epoch.or(run.best);
+                    run.early = early;
                     // What was counted here knows better which images do not count.
                     run.test = run.test.or(test);
                 }

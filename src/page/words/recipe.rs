@@ -406,6 +406,15 @@ impl Lang {
         self.pick(format!("epoch {epochs}"), format!("第 {epochs} 轮"))
     }
 
+    /// Why a run ended before its last epoch.
+    pub fn ended_early(self, patience: u32) -> String {
+        match (self, patience) {
+            (Lang::En, 1) => "Ended early: *1* epoch without a gain".into(),
+            (Lang::En, _) => format!("Ended early: *{patience}* epochs without a gain"),
+            (Lang::Zh, _) => format!("提前结束：*{patience}* 轮没有进步"),
+        }
+    }
+
     /// Regularisation in a few words.
     pub fn regularisation_summary(self, config: &RunConfig) -> String {
         let fields = [Field::WeightDecay, Field::ClipNorm, Field::LabelSmoothing, Field::Dropout];
