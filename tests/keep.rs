@@ -269,7 +269,7 @@ async fn a_transaction_happens_as_a_whole_or_not_at_all() {
     assert_eq!(database.get::<u32>(Room::Samples, "function").await, Ok(None));
     assert!(database.get::<String>(Room::Samples, "kept").await.is_err(), "another type is no panic");
     let many =
-        vec![Change::Delete(Room::Samples, "kept".into()), Change::Put(Room::Samples, "x".into(), JsValue::NULL)];
+        vec![Change::Delete(Room::Samples, "kept".into()), Change::Put(Room::Samples, "x".into(), JsValue::TRUE)];
     database.write(many).await.unwrap();
     assert!(matches!(database.get::<u32>(Room::Samples, "x").await, Err(StorageTrouble::Damaged { .. })));
 }

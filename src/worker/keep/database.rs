@@ -160,8 +160,10 @@ impl Database {
             };
             if let Err(error) = done {
                 let error = trouble(error);
-                // What was asked for before is taken back.
-                let _ = transaction.abort();
+                // What was asked for before is taken back; it is over when the browser says so, not before.
+                if let Ok(_aborted) = transaction.abort() {
+                    let _ = ended.await;
+                }
                 return Err(error);
             }
         }
