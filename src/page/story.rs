@@ -22,6 +22,7 @@ pub fn Story() -> impl IntoView {
         (Phase::Finished { .. }, Some(run)) => run.test,
         _ => state.opened().and_then(|card| card.test),
     });
+    let opened = page.slice(|state| state.opened().cloned());
     view! {
         <div data-testid="status" data-state=move || name.get() data-detail=detail>
             <h1>
@@ -38,8 +39,12 @@ pub fn Story() -> impl IntoView {
                 {move || match tested.get() {
                     None => line.get().into_any(),
                     Some(score) => {
-                        let [before, between, link, after] =
-                            page.lang.get().finished_line(score.total - score.correct);
+                        let lang = page.lang.get();
+                        // Which digits a model of the shelf got wrong was not kept.
+                        let [before, between, link, after] = match opened.get() {
+                            Some(card) => lang.opened_score_line(&card),
+                            None => lang.finished_line(score.total - score.correct),
+                        };
                         let accuracy = percent(score.accuracy(), 2);
                         let number = accuracy.trim_end_matches('%').to_owned();
                         let value = number.clone();

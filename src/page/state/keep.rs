@@ -180,6 +180,8 @@ impl PageState {
                     run.scores.extend(card.validation);
                 }
                 run.test = card.test;
+                // Those of the network that was on show before.
+                self.mistakes.forget();
                 self.show(run);
                 self.live = None;
                 self.keep.open = Some(card);

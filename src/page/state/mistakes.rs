@@ -87,6 +87,12 @@ impl Mistakes {
         !self.exam.labels.is_empty()
     }
 
+    /// Another network is on show, of which nobody knows what it gets wrong. The user's digits stay what they are.
+    pub fn forget(&mut self) {
+        let (in_set, asked) = (std::mem::take(&mut self.in_set), self.asked);
+        *self = Self { in_set, asked, fetched: self.fetched.clone(), ..Self::default() };
+    }
+
     /// The names of the classes.
     pub fn names(&self) -> Arc<Vec<String>> {
         self.names.clone()

@@ -127,6 +127,13 @@ impl Lang {
         self.pick(format!("It answers what you draw. Trained on: {on}."), format!("它来回答你画的字。训练数据：{on}。"))
     }
 
+    /// The same around the accuracy, in the pieces of a finished run's line.
+    pub fn opened_score_line(self, card: &ModelCard) -> [String; 4] {
+        let line = self.opened_line(card);
+        let (before, between) = self.pick(("That is ", format!(". {line}")), ("也就是 ", format!("。{line}")));
+        [before.into(), between, String::new(), String::new()]
+    }
+
     /// Under which name a finished run's network was kept.
     pub fn best_kept(self, epoch: u32, name: &str) -> String {
         self.pick(format!("Best at epoch *{epoch}*, kept as *{name}*"), format!("第 *{epoch}* 轮最好，保存为 *{name}*"))
@@ -169,7 +176,7 @@ impl Lang {
         // The mixture of the images' changes stands for each of them.
         let told = |field| matches!(field, Field::Epochs | Field::TrainSize | Field::Seed | Field::Change(_));
         let changed = Field::all().filter(|field| !told(*field) && field.get(config) != field.get(&defaults));
-        parts.extend(changed.map(|field| format!("{} {}", self.field(field), field.get(config))));
+        parts.extend(changed.map(|field| format!("{} {}", self.field(field).to_lowercase(), field.get(config))));
         parts.join(self.pick(", ", "，"))
     }
 
