@@ -10,7 +10,9 @@ use serde_bytes::ByteBuf;
 use crate::data::Split;
 use crate::data::augment::Augmentation;
 use crate::data::set::{SetCounts, SetFile, SetProblem};
+use crate::model::SavedModel;
 use crate::shelf::{ModelCard, ModelId, Resumable, Shelf, StorageTrouble};
+use crate::training::collection::KeptDigits;
 use crate::training::exam::Exam;
 use crate::training::finetune::{Basis, Comparison, FineTuneProblem, Prepared};
 use crate::training::sweep::{SweepConfig, Trial};
@@ -186,6 +188,13 @@ pub enum Command {
     },
     /// Look again at what is on the shelf and how much room there is.
     LookAtShelf,
+    /// Tell a model of the shelf, for fine-tuning to start from.
+    ReadModel {
+        /// Which one.
+        id: ModelId,
+    },
+    /// Keep the user's digits for the next visit, over what was kept before.
+    KeepDigits(Box<KeptDigits>),
     /// Read a drawing. Only the latest one is answered.
     Predict {
         /// Comes back in the answer.
@@ -429,6 +438,15 @@ pub enum Event {
         /// `indices × 784` bytes.
         pixels: ByteBuf,
     },
+    /// A model of the shelf, as it was asked for.
+    ModelRead {
+        /// What is known of it.
+        card: Box<ModelCard>,
+        /// It.
+        model: Box<SavedModel>,
+    },
+    /// The user's digits of earlier visits; told once the device is open, if they can be read.
+    Digits(Box<KeptDigits>),
     /// A data set was taken in.
     SetImported {
         /// The id of the command.
@@ -515,6 +533,8 @@ impl Event {
             | Event::Data(_)
             | Event::Prediction { .. }
             | Event::Images { .. }
+            | Event::ModelRead { .. }
+            | Event::Digits(_)
             | Event::SetImported { .. }
             | Event::SetRefused { .. }
             | Event::AugmentationPreview { .. }

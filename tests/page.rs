@@ -104,7 +104,7 @@ async fn a_run_from_the_click_to_the_test() {
     let test = Some(Score { loss: 0.03, correct: 9921, total: 10_000 });
     page.tell([Event::Finished { run: RunId(1), step: 4290, stopped: false, early: false, best_epoch: Some(1), test }])
         .await;
-    assert_eq!((page.state().0.as_str(), page.buttons().as_str()), ("finished", "train"));
+    assert_eq!((page.state().0.as_str(), page.buttons().as_str()), ("finished", "teach train"));
     assert!(page.text("status").contains("9,921 of 10,000"));
     assert_eq!(page.text("test-accuracy"), "99.21 %");
     page.click("train").await;

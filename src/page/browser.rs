@@ -128,3 +128,22 @@ pub fn after(milliseconds: i32, work: impl FnOnce() + 'static) {
     let run = Closure::once_into_js(work);
     let _ = window().set_timeout_with_callback_and_timeout_and_arguments_0(run.unchecked_ref(), milliseconds);
 }
+
+/// Gives a file to the user as an ordinary download.
+pub fn download(name: &str, mime: &str, bytes: &[u8]) {
+    let options = web_sys::BlobPropertyBag::new();
+    options.set_type(mime);
+    let parts = js_sys::Array::of1(&js_sys::Uint8Array::from(bytes));
+    let Ok(blob) = web_sys::Blob::new_with_u8_array_sequence_and_options(&parts, &options) else { return };
+    let Ok(url) = web_sys::Url::create_object_url_with_blob(&blob) else { return };
+    if let Ok(link) = document().create_element("a") {
+        let link: web_sys::HtmlAnchorElement = link.unchecked_into();
+        link.set_href(&url);
+        link.set_download(name);
+        link.click();
+    }
+    // Some browsers begin to read it only after the click was handled.
+    after(60_000, move || {
+        let _ = web_sys::Url::revoke_object_url(&url);
+    });
+}

@@ -110,7 +110,7 @@ fn Chart(measure: Measure, look: Look) -> impl IntoView {
     // The domain changes once: at the first tenth point of the smoothed or validated accuracy above 90 %.
     let settled = page.slice(move |state| {
         let run = state.run.as_ref();
-        measure == Measure::Accuracy && run.is_some_and(reads_ninety)
+        measure == Measure::Accuracy && run.is_some_and(|run| run.config.finetune.is_none() && reads_ninety(run))
     });
     let axis = Memo::new(move |_| Axis::new(measure, look.log.get(), settled.get()));
     let points = page.slice(|state| state.run.as_ref().map_or((0, 0), |run| (run.points.len(), run.generation)));
@@ -133,7 +133,10 @@ fn Chart(measure: Measure, look: Look) -> impl IntoView {
     let draw = OncePerFrame::new(move || {
         let Some(canvas) = canvas.try_get_untracked().flatten() else { return };
         page.state.with_untracked(|state| {
-            let Some(run) = &state.run else { return clear(&canvas) };
+            let Some(run) = &state.run else {
+                latest.set(None);
+                return clear(&canvas);
+            };
             let axis = axis.get_untracked();
             smoothed.update_value(|smoothed| {
                 let steps = (run.generation, run.config.steps());
@@ -380,6 +383,7 @@ fn hover_box(run: &Run, measure: Measure, step: u32, raw: f32, smooth: Option<f3
 #[component]
 fn Keys(measure: Measure, latest: RwSignal<Option<f32>>, scores: Memo<Vec<(u32, f32)>>) -> impl IntoView {
     let page = expect_context::<Page>();
+    let tuned = page.slice(|state| state.run.as_ref().is_some_and(|run| run.config.finetune.is_some()));
     move || {
         let lang = page.lang.get();
         let training = latest.get()?;
@@ -390,7 +394,7 @@ fn Keys(measure: Measure, latest: RwSignal<Option<f32>>, scores: Memo<Vec<(u32, 
                         <path class="val" d="M0 4h24" />
                         <circle class="dot" cx="12" cy="4" r="3.2" />
                     </svg>
-                    <span>{lang.validation()}</span>
+                    <span>{if tuned.get() { lang.held_out_key() } else { lang.validation() }}</span>
                     <b>{format_value(measure, value)}</b>
                 </span>
             }

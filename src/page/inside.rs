@@ -4,6 +4,7 @@ use leptos::html;
 use leptos::prelude::*;
 
 use super::Page;
+use super::finetune::Lock;
 use super::pad::put_pixels;
 use super::words::Lang;
 use crate::data::{CLASSES, PIXELS, SIDE};
@@ -99,7 +100,7 @@ pub fn Inside() -> impl IntoView {
             views.push(view! { <Layer index layer=layer.clone() /> }.into_any());
         }
         views.push(view! { <Step steps=vec!["softmax".into()] /> }.into_any());
-        views.push(view! { <TenAnswers parameters=answers.parameters /> }.into_any());
+        views.push(view! { <TenAnswers parameters=answers.parameters layer=answers.name.clone() /> }.into_any());
         views
     };
     view! {
@@ -161,6 +162,7 @@ fn Layer(index: usize, layer: Shown) -> impl IntoView {
             });
         }
     });
+    let lock = layer.name.clone();
     let Shown { name, maps: all, side, parameters, .. } = layer;
     let shown = move || {
         let lang = page.lang.get();
@@ -179,6 +181,7 @@ fn Layer(index: usize, layer: Shown) -> impl IntoView {
             {shown}
             <br />
             <span class="faint">{move || page.lang.get().parameter_count(parameters)}</span>
+            <Lock layer=lock />
         </div>
     }
 }
@@ -204,7 +207,7 @@ fn draw_maps(canvas: &web_sys::HtmlCanvasElement, maps: &LayerMaps, columns: usi
 }
 
 #[component]
-fn TenAnswers(parameters: usize) -> impl IntoView {
+fn TenAnswers(parameters: usize, layer: String) -> impl IntoView {
     let page = expect_context::<Page>();
     let answer = page.slice(|state| {
         let reading = state.answer.as_ref()?.reading();
@@ -231,6 +234,7 @@ fn TenAnswers(parameters: usize) -> impl IntoView {
             {page.say(Lang::sum_to_100)}
             <br />
             <span class="faint">{move || page.lang.get().parameter_count(parameters)}</span>
+            <Lock layer />
         </div>
     }
 }

@@ -12,10 +12,11 @@ use super::words::{Lang, Text};
 pub fn Keys() -> impl IntoView {
     let page = expect_context::<Page>();
     let on = RwSignal::new(recall("keys").as_deref() != Some("off"));
-    let keys: [(&str, Text); 6] = [
+    let keys: [(&str, Text); 7] = [
         ("T", Lang::key_train),
         ("S", Lang::key_step),
         ("C", Lang::key_clear),
+        ("0–9", Lang::key_label),
         ("R", Lang::key_recipe),
         ("?", Lang::key_list),
         ("Esc", Lang::key_escape),

@@ -15,6 +15,8 @@ const TEXT_SIZES: [&str; 3] = ["100", "125", "150"];
 pub fn Mast() -> impl IntoView {
     let page = expect_context::<Page>();
     let mistakes = page.slice(|state| state.mistakes.any().then(|| state.mistakes.confusion().mistakes()));
+    let compared = page.slice(|state| state.tuning.shown_arm().is_some());
+    let collects = page.slice(|state| state.shows_digits());
     let shelf = page.slice(PageState::has_shelf);
     view! {
         <header class="mast">
@@ -34,6 +36,12 @@ pub fn Mast() -> impl IntoView {
                             {page.say(Lang::nav_mistakes)}
                             <span class="n">{move || mistakes.get().map(count)}</span>
                         </a>
+                    </Show>
+                    <Show when=move || compared.get()>
+                        <a href="#before-after">{page.say(Lang::before_and_after)}</a>
+                    </Show>
+                    <Show when=move || collects.get()>
+                        <a href="#digits">{page.say(Lang::your_digits)}</a>
                     </Show>
                     <a href="#inside">{page.say(Lang::nav_inside)}</a>
                     <Show when=move || shelf.get()>

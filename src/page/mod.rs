@@ -7,9 +7,12 @@
 
 pub mod browser;
 mod chart;
+mod comparison;
 mod device;
+mod digits;
 pub mod engine;
 mod fault;
+mod finetune;
 mod inside;
 mod keys;
 mod lines;
@@ -18,6 +21,7 @@ mod mistakes;
 mod modal;
 mod models;
 mod pad;
+mod pictures;
 pub mod plot;
 mod recipe;
 mod resumable;
@@ -60,6 +64,8 @@ pub struct Page {
     device_box: RwSignal<bool>,
     /// Raised to clear the pad.
     cleared: RwSignal<u32>,
+    /// Raised when another picture waits for its label.
+    pictured: RwSignal<u32>,
     /// What is spoken next.
     said: RwSignal<String>,
     offline: RwSignal<bool>,
@@ -98,6 +104,7 @@ impl Page {
             word: RwSignal::new(None),
             device_box: RwSignal::new(false),
             cleared: RwSignal::new(0),
+            pictured: RwSignal::new(0),
             said: RwSignal::new(String::new()),
             offline: RwSignal::new(!window().navigator().on_line()),
             engine: StoredValue::new_local(engine),
@@ -109,7 +116,8 @@ impl Page {
 
     /// Does what the user asked for.
     pub fn act(self, action: Action) {
-        let writes_address = matches!(action, Action::Configure(_) | Action::Recover(_) | Action::UseDevice(_));
+        let writes_address =
+            matches!(action, Action::Configure(_) | Action::Recover(_) | Action::UseDevice(_) | Action::FineTune(_));
         let opens_sheet = action == Action::Recover(WayOn::ChangeRecipe);
         let requests = self.state.try_update(|state| state.act(action, now()));
         self.answer(requests.unwrap_or_default());
@@ -158,6 +166,9 @@ impl Page {
                 Request::Reload => {
                     let _ = window().location().reload();
                 }
+                Request::ClearPad => self.cleared.update(|times| *times += 1),
+                Request::ShowPicture => self.pictured.update(|times| *times += 1),
+                Request::KeepDigits => engine.send(self.state.with_untracked(state::digits::keep_command)),
             }
         }
     }
@@ -182,7 +193,10 @@ impl Page {
 
     /// Does the next thing, whatever it is: the filled button's key.
     fn primary(self) {
-        let button = self.state.with_untracked(run::primary).filter(|button| button.enabled);
+        let button = self
+            .state
+            .with_untracked(|state| run::primary(state, self.lang.get_untracked()))
+            .filter(|button| button.enabled);
         if let Some(button) = button {
             self.act(button.action);
         }
@@ -217,6 +231,7 @@ pub fn App(
         <main class="wrap">
             <section class="bench" id="bench">
                 <div class="story">
+                    <finetune::Modes />
                     <story::Story />
                     <div hidden=move || resumable.get()>
                         <recipe::Recipe />
@@ -231,6 +246,8 @@ pub fn App(
                 <pad::Try />
             </section>
             <mistakes::Mistakes />
+            <comparison::BeforeAndAfter />
+            <digits::YourDigits />
             <inside::Inside />
             <models::Models />
         </main>
@@ -310,10 +327,28 @@ fn listen_to_keys(page: Page) {
             "c" | "C" => page.cleared.update(|times| *times += 1),
             "r" | "R" => page.sheet.set(true),
             "?" => page.keys.set(true),
-            _ => {}
+            key => label_by_key(page, key, &event),
         }
     });
     on_cleanup(move || handle.remove());
+}
+
+/// The keys of the pad: a digit says what the drawing is; while the pad asks, Enter keeps it at once and Backspace takes
+/// the last one back.
+fn label_by_key(page: Page, key: &str, event: &leptos::ev::KeyboardEvent) {
+    let asks = page.state.with_untracked(|state| state.asked_for().is_some());
+    let on_button = event
+        .target()
+        .and_then(|target| target.dyn_into::<web_sys::Element>().ok())
+        .is_some_and(|element| matches!(element.tag_name().as_str(), "BUTTON" | "A" | "SUMMARY"));
+    let act = match (key, state::digits::label_of_key(key)) {
+        (_, Some(label)) => state::digits::Act::Label(label),
+        ("Enter", _) if asks && !on_button => state::digits::Act::Keep,
+        ("Backspace", _) if asks => state::digits::Act::Undo,
+        _ => return,
+    };
+    event.prevent_default();
+    page.act(Action::Digits(act));
 }
 
 /// Speaks at the start, after epochs (at most one in five seconds), when paused and at the end.

@@ -7,8 +7,10 @@ use web_sys::{CanvasRenderingContext2d, HtmlCanvasElement, ImageData, PointerEve
 
 use super::Page;
 use super::browser::{OncePerFrame, after, now, window};
+use super::digits::{LabelLine, Labels};
+use super::state::digits::Act;
 use super::state::{Action, Answer};
-use super::words::Lang;
+use super::words::{Lang, class_name};
 use crate::data::drawing::{BOX, Bitmap, Crop, Point, RASTER, Stages, normalize, rasterize};
 use crate::data::{CLASSES, SIDE};
 use crate::web::field;
@@ -21,6 +23,24 @@ const READ_MS: f64 = 100.0;
 const KEY_STEP: f32 = 1.0 / 28.0;
 /// How long the drawing must rest before its answer is spoken.
 const SPEAK_MS: i32 = 600;
+
+/// How long the pen must rest until a drawing that was asked for is kept.
+const KEEP_MS: i32 = 700;
+
+/// Each digit as it may be written, on 100×100: the ghost on an empty pad.
+const GHOSTS: [&str; CLASSES] = [
+    "M52 12C34 12 25 32 25 51C25 72 34 88 51 88C68 88 76 71 76 50C76 31 69 12 52 12",
+    "M38 27L54 12L52 89",
+    "M28 31C29 18 39 11 51 11C64 11 72 20 71 32C70 49 46 64 26 87L77 85",
+    "M28 21C35 14 43 11 51 11C64 11 71 19 71 29C71 41 60 47 46 48C63 48 74 55 74 68C74 82 62 89 49 89C39 89 31 85 25 78",
+    "M60 11L23 61L79 56M64 32L56 89",
+    "M71 12L37 13L33 46C40 41 46 40 52 40C66 40 75 50 75 64C75 79 64 89 49 89C39 89 31 85 25 78",
+    "M65 11C45 24 28 44 28 65C28 80 38 89 51 89C64 89 73 80 73 67C73 54 64 46 52 46C42 46 33 51 29 60",
+    "M30.2 21.0C32.7 20.7 39.0 19.1 45.6 19.1C52.1 19.1 65.4 20.9 69.3 21.3M69.3 21.3C67.6 24.9 62.2 35.1 59.0 43.0C55.9 50.9 54.0 60.7 50.4 68.8C46.9 77.0 39.8 87.9 37.7 91.8\
+     M39.5 54.4C40.8 53.7 43.0 51.5 47.1 50.7C51.3 49.9 61.4 49.8 64.3 49.6",
+    "M70 22C66 14 59 11 51 11C39 11 31 18 31 28C31 48 73 50 73 70C73 82 63 89 50 89C37 89 28 82 28 71C28 52 70 46 70 22",
+    "M71 34C69 45 61 52 50 52C37 52 28 44 28 32C28 20 37 11 50 11C63 11 71 20 71 34L65 89",
+];
 
 /// What is drawn. Plain data outside of the signals: strokes grow with every move of the pen.
 #[derive(Default)]
@@ -54,6 +74,12 @@ pub fn Try() -> impl IntoView {
         sheet.update_value(|sheet| sheet.read_at = now());
         speak_later(page);
     };
+    let asked = page.slice(|state| {
+        let label = state.asked_for()?;
+        Some((label, state.collection().classes().get(usize::from(label)).cloned().unwrap_or_default()))
+    });
+    let pictures = page.slice(|state| state.digits.pictures.len());
+    let names = page.slice(|state| state.names_classes());
     let changed = StoredValue::new_local(draw);
     let redraw = move || changed.with_value(OncePerFrame::ask);
     let clear = move || {
@@ -67,6 +93,23 @@ pub fn Try() -> impl IntoView {
         let times = page.cleared.get();
         if before.is_some_and(|before| before != times) {
             untrack(clear);
+        }
+        times
+    });
+    // A picture that waits for its label lies on the pad like a drawing.
+    let picture = NodeRef::<html::Canvas>::new();
+    let shown = RwSignal::new(false);
+    Effect::new(move |before: Option<u32>| {
+        let times = page.pictured.get();
+        if before.is_some_and(|before| before != times) {
+            untrack(clear);
+            let front = page.state.with_untracked(|state| state.digits.pictures.front().cloned());
+            shown.set(front.is_some());
+            if let (Some(front), Some(canvas)) = (front, picture.get_untracked()) {
+                put_pixels(&canvas, SIDE, SIDE, front.iter().copied());
+                empty.set(false);
+                page.act(Action::Draw(Some(front)));
+            }
         }
         times
     });
@@ -89,7 +132,7 @@ pub fn Try() -> impl IntoView {
     };
     let down = move |event: PointerEvent| {
         let free = sheet.with_value(|sheet| sheet.pointer.is_none());
-        if !event.is_primary() || event.button() != 0 || !free {
+        if !event.is_primary() || event.button() != 0 || !free || shown.get_untracked() {
             return;
         }
         let Some(pad) = pad.get_untracked() else { return };
@@ -110,9 +153,13 @@ pub fn Try() -> impl IntoView {
             sheet.update_value(|sheet| sheet.pointer = None);
             drawing.set(false);
             read();
+            keep_later(page, sheet);
         }
     };
     let keyed = move |event: leptos::ev::KeyboardEvent| {
+        if shown.get_untracked() {
+            return;
+        }
         let (mut x, mut y, mut down) = pen.get_untracked().unwrap_or((0.5, 0.25, false));
         match event.key().as_str() {
             "ArrowLeft" => x -= KEY_STEP,
@@ -143,18 +190,52 @@ pub fn Try() -> impl IntoView {
         }
     });
     let flash = Memo::new(move |_| stages.with(|stages| stages.as_ref().map(|stages| stages.crop)));
+    let ghost = move || {
+        let asked = asked.get();
+        match asked {
+            // A sign of one's own has no model: its name stands there.
+            Some((_, name)) if names.get() => view! { <text class="ghostname" x="50" y="52">{name}</text> }.into_any(),
+            asked => {
+                let digit = asked.map_or(7, |(label, _)| usize::from(label));
+                let strokes = GHOSTS[digit.min(CLASSES - 1)]
+                    .split('M')
+                    .filter(|stroke| !stroke.is_empty())
+                    .map(|stroke| view! { <path class="ghost" pathLength="1" d=format!("M{stroke}") /> })
+                    .collect::<Vec<_>>();
+                view! { <g transform="translate(50 45) scale(.62) translate(-50 -50)">{strokes}</g> }.into_any()
+            }
+        }
+    };
     view! {
         <section class="try" aria-label=page.say(Lang::try_it)>
             <div class="sheet">
                 <header>
-                    <h2>{page.say(Lang::try_it)}</h2>
+                    <h2 data-testid="pad-title" data-asked=move || asked.get().map(|(label, _)| label)>
+                        {move || {
+                            let lang = page.lang.get();
+                            match (pictures.get(), asked.get()) {
+                                (0, None) => lang.try_it().to_owned(),
+                                (0, Some((_, name))) => lang.draw_a(&name),
+                                (waiting, _) => lang.what_is_this(waiting),
+                            }
+                        }}
+                    </h2>
                     <button
                         class="icon wide-icon"
                         class:gone=move || empty.get()
                         data-testid="pad-clear"
-                        on:click=move |_| clear()
+                        on:click=move |_| {
+                            if shown.get_untracked() {
+                                page.act(Action::Digits(Act::SkipPicture));
+                            } else {
+                                clear();
+                            }
+                        }
                     >
-                        {page.say(Lang::clear)}
+                        {move || {
+                            let lang = page.lang.get();
+                            if shown.get() { lang.skip_picture() } else { lang.clear() }
+                        }}
                     </button>
                 </header>
                 <div class="padrow">
@@ -174,24 +255,9 @@ pub fn Try() -> impl IntoView {
                         on:blur=move |_| pen.set(None)
                     >
                         <canvas node_ref=ink aria-hidden="true"></canvas>
+                        <canvas class="picture" class:gone=move || !shown.get() node_ref=picture aria-hidden="true"></canvas>
                         <svg viewBox="0 0 100 100" aria-hidden="true" class:gone=move || !empty.get()>
-                            <g transform="translate(50 45) scale(.62) translate(-50 -50)">
-                                <path
-                                    class="ghost"
-                                    pathLength="1"
-                                    d="M30.2 21.0C32.7 20.7 39.0 19.1 45.6 19.1C52.1 19.1 65.4 20.9 69.3 21.3"
-                                />
-                                <path
-                                    class="ghost"
-                                    pathLength="1"
-                                    d="M69.3 21.3C67.6 24.9 62.2 35.1 59.0 43.0C55.9 50.9 54.0 60.7 50.4 68.8C46.9 77.0 39.8 87.9 37.7 91.8"
-                                />
-                                <path
-                                    class="ghost"
-                                    pathLength="1"
-                                    d="M39.5 54.4C40.8 53.7 43.0 51.5 47.1 50.7C51.3 49.9 61.4 49.8 64.3 49.6"
-                                />
-                            </g>
+                            {ghost}
                         </svg>
                         <CropFlash crop=flash drawing />
                         {move || {
@@ -208,7 +274,10 @@ pub fn Try() -> impl IntoView {
                                 })
                         }}
                         <span class="hint" class:gone=move || !empty.get()>
-                            {page.say(Lang::draw_here)}
+                            {move || {
+                                let lang = page.lang.get();
+                                if asked.get().is_some() { lang.as_you_write_it() } else { lang.draw_here() }
+                            }}
                         </span>
                     </div>
                     <StageViews stages sheet />
@@ -219,13 +288,25 @@ pub fn Try() -> impl IntoView {
     }
 }
 
+/// While the pad asks for something, a drawing is kept once the pen has rested.
+fn keep_later(page: Page, sheet: StoredValue<Sheet, LocalStorage>) {
+    let drawn = page.state.with_untracked(|state| state.drawn());
+    after(KEEP_MS, move || {
+        let rests = sheet.try_with_value(|sheet| sheet.pointer.is_none()).unwrap_or(false);
+        let same = page.state.try_with_untracked(|state| state.drawn() == drawn && state.asked_for().is_some());
+        if rests && same.unwrap_or(false) {
+            page.act(Action::Digits(Act::Keep));
+        }
+    });
+}
+
 /// Speaks the answer once the drawing has rested.
 fn speak_later(page: Page) {
     let drawn = page.state.with_untracked(|state| state.drawn());
     after(SPEAK_MS, move || {
         let spoken = page.state.try_with_untracked(|state| {
             let answer = state.answer.as_ref().filter(|_| state.drawn() == drawn)?;
-            Some(page.lang.try_get_untracked()?.spoken_answer(&answer.reading()))
+            Some(page.lang.try_get_untracked()?.spoken_answer(&answer.reading(), &state.answer_names()))
         });
         if let Some(text) = spoken.flatten() {
             page.announce(text);
@@ -411,49 +492,75 @@ fn Answers(empty: RwSignal<bool>) -> impl IntoView {
     });
     let opened = page.slice(|state| state.device.is_some() && !state.engine_gone());
     let top = Memo::new(move |_| answer.with(|answer| answer.as_ref().map(|answer| answer.best[0].0)));
-    let sentence = move || answer.with(|answer| answer.as_ref().map(|answer| page.lang.get().answer(answer)));
+    let names = page.slice(|state| state.answer_names());
+    let reads = move || {
+        let top = top.get()?;
+        Some(names.with(|names| class_name(names, top)))
+    };
+    let sentence = move || {
+        answer.with(|answer| answer.as_ref().map(|answer| names.with(|names| page.lang.get().answer(answer, names))))
+    };
+    let asked = page.slice(|state| {
+        let label = state.asked_for()?;
+        state.collection().classes().get(usize::from(label)).cloned()
+    });
+    // A bar for each of the classes that are collected; they have answers where the network has the same ones.
+    let classes = page.slice(|state| {
+        let classes = state.collection().classes().len();
+        (classes, state.answer.as_ref().is_none_or(|answer| answer.probabilities.len() == classes))
+    });
     let waits = move || {
         let lang = page.lang.get();
-        if empty.get() || opened.get() { lang.answers_wait() } else { lang.answers_wait_engine() }
+        if let Some(name) = asked.get() {
+            return lang.lift_the_pen(&name);
+        }
+        let waits = if empty.get() || opened.get() { lang.answers_wait() } else { lang.answers_wait_engine() };
+        waits.to_owned()
     };
     let probability = move |digit: usize| {
         answer.with(|answer| {
             answer.as_ref().map_or(0.0, |answer| answer.probabilities.get(digit).copied().unwrap_or(0.0))
         })
     };
-    let bars = (0..CLASSES)
-        .map(|digit| {
+    let bars = move || {
+        let (classes, same) = classes.get();
+        let share = move |class: usize| if same { probability(class) } else { 0.0 };
+        let bar = move |class: usize| {
             view! {
                 <div
                     class="c"
-                    class:top=move || top.get() == Some(digit)
-                    data-testid=format!("answer-{digit}")
-                    style:--p=move || format!("{:.3}", probability(digit))
+                    class:top=move || same && top.get() == Some(class)
+                    data-testid=format!("answer-{class}")
+                    style:--p=move || format!("{:.3}", share(class))
                 >
                     <small>
-                        {move || (probability(digit) >= 0.02).then(|| format!("{:.0}", probability(digit) * 100.0))}
+                        {move || (share(class) >= 0.02).then(|| format!("{:.0}", share(class) * 100.0))}
                     </small>
                     <i></i>
                 </div>
             }
-        })
-        .collect::<Vec<_>>();
-    let labels = (0..CLASSES)
-        .map(|digit| view! { <span class="n" class:top=move || top.get() == Some(digit)>{digit}</span> })
-        .collect::<Vec<_>>();
+        };
+        (0..classes).map(bar).collect::<Vec<_>>()
+    };
     view! {
         <div class="answer">
             <p class="read">
-                <b data-testid="prediction">{move || top.get()}</b>
+                <b data-testid="prediction">{reads}</b>
                 <span>{sentence}</span>
             </p>
             <p class="wait" hidden=move || top.get().is_some()>
                 {waits}
             </p>
-            <div class="cols" role="group" aria-label=page.say(Lang::answers)>
+            <div
+                class="cols"
+                role="group"
+                aria-label=page.say(Lang::answers)
+                style:--n=move || classes.get().0.to_string()
+            >
                 {bars}
-                {labels}
+                <Labels />
             </div>
+            <LabelLine />
         </div>
     }
 }

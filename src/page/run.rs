@@ -3,7 +3,7 @@
 
 use leptos::prelude::*;
 
-use super::state::{Action, Activity, PageState, Phase};
+use super::state::{Action, Activity, PageState, Phase, finetune};
 use super::words::{Lang, Text};
 use super::{Page, bold, browser, speed_key};
 
@@ -43,12 +43,13 @@ fn button(id: &'static str, action: Action, words: Text, icon: &'static str) -> 
 }
 
 /// The filled button: the next thing to do. None where there is nothing to do, or where a fault's panel has it.
-pub fn primary(state: &PageState) -> Option<Button> {
+pub fn primary(state: &PageState, lang: Lang) -> Option<Button> {
     match &state.phase {
         // The panel has it.
         _ if state.resumable().is_some() => None,
         Phase::LoadingWorker | Phase::LoadingData | Phase::Ready => {
-            Some(Button { enabled: state.can_train(), ..button("train", Action::Train, Lang::train, PLAY) })
+            let enabled = state.can_train() && (!state.tunes() || state.can_tune());
+            Some(Button { enabled, ..button("train", Action::Train, Lang::train, PLAY) })
         }
         Phase::Training(Activity::Pausing) => {
             Some(Button { enabled: false, ..button("pause", Action::Pause, Lang::pausing, PAUSE) })
@@ -61,9 +62,22 @@ pub fn primary(state: &PageState) -> Option<Button> {
         Phase::Finished { stopped: true } if can_resume(state) => {
             Some(button("resume", Action::Resume, Lang::resume, PLAY))
         }
-        Phase::Finished { .. } => {
-            Some(Button { enabled: state.can_train(), ..button("train", Action::Train, Lang::train_again, PLAY) })
-        }
+        Phase::Finished { .. } => match state.keepable() {
+            Some(arm) => {
+                let base = state.tuning.from.as_ref().map_or("", |base| base.name.as_str());
+                let data = arm.config.finetune.as_ref().map(|finetune| finetune.data.clone()).unwrap_or_default();
+                // The name is the visitor's to change on the shelf.
+                let called = lang.tuned_name(base, &data);
+                let keep = Action::FineTune(finetune::Act::Keep(arm.trainable(), called));
+                let words: Text = if arm.kept { Lang::network_kept } else { Lang::keep_network };
+                Some(Button { enabled: !arm.kept, ..button("keep-model", keep, words, "") })
+            }
+            None if state.tunes() => Some(Button {
+                enabled: state.can_train() && state.can_tune(),
+                ..button("train", Action::Train, Lang::train_again, PLAY)
+            }),
+            None => Some(button("teach", Action::FineTune(finetune::Act::Mode(true)), Lang::teach_it, "")),
+        },
         Phase::Evaluating { .. } | Phase::Failed(_) => None,
     }
 }
@@ -78,13 +92,18 @@ fn secondaries(state: &PageState) -> Vec<Button> {
     let stop = || button("stop", Action::Stop, Lang::stop, STOP);
     match &state.phase {
         _ if state.resumable().is_some() => Vec::new(),
-        Phase::LoadingData | Phase::Ready if state.can_train() => vec![step()],
+        Phase::LoadingData | Phase::Ready if state.can_train() && !state.tunes() => vec![step()],
         Phase::Training(_) | Phase::Evaluating { .. } => vec![stop()],
         Phase::Paused => vec![step(), stop()],
         Phase::Finished { stopped: true } => {
             let again = button("train", Action::Train, Lang::train_again, "");
             let again = can_resume(state).then(|| Button { enabled: state.can_train(), ..again });
-            again.into_iter().chain([button("test", Action::Test, Lang::test_now, "")]).collect()
+            let test = state.is_live().then(|| button("test", Action::Test, Lang::test_now, ""));
+            again.into_iter().chain(test).collect()
+        }
+        Phase::Finished { stopped: false } if state.keepable().is_some() || !state.tunes() => {
+            let enabled = state.can_train() && (!state.tunes() || state.can_tune());
+            vec![Button { enabled, ..button("train", Action::Train, Lang::train_again, "") }]
         }
         _ => Vec::new(),
     }
@@ -94,7 +113,7 @@ fn secondaries(state: &PageState) -> Vec<Button> {
 #[component]
 pub fn Run() -> impl IntoView {
     let page = expect_context::<Page>();
-    let main = page.slice(primary);
+    let main = page.slice(move |state| primary(state, page.lang.get()));
     let others = page.slice(secondaries);
     let read = move |part: fn(&Button) -> &'static str| main.with(|main| main.as_ref().map(part));
     let enabled = move || main.with(|main| main.as_ref().map(|button| (button.id, button.enabled)));
@@ -110,7 +129,7 @@ pub fn Run() -> impl IntoView {
                 aria-disabled=move || enabled().is_some_and(|(_, enabled)| !enabled).then_some("true")
                 on:click=move |_| page.primary()
             >
-                <svg viewBox="0 0 16 16" aria-hidden="true">
+                <svg viewBox="0 0 16 16" aria-hidden="true" class:none=move || read(|button| button.icon) == Some("")>
                     <path fill="currentColor" d=move || read(|button| button.icon) />
                 </svg>
                 <span>{move || main.with(|main| main.as_ref().map(|button| (button.words)(page.lang.get())))}</span>
@@ -133,6 +152,7 @@ pub fn Run() -> impl IntoView {
                     <span>{page.say(button.words)}</span>
                 </button>
             </For>
+            <super::finetune::Why />
             <Progress />
         </div>
     }
@@ -187,9 +207,13 @@ fn shown(state: &PageState, lang: Lang) -> Option<Shown> {
             let run = state.run.as_ref()?;
             let took = (run.active_ms > 0.0).then(|| lang.took(run.epoch(), run.active_ms));
             let early = run.early.then(|| lang.ended_early(run.config.patience));
+            let tuned = state.keepable().and_then(|arm| {
+                let data = &arm.config.finetune.as_ref()?.data;
+                Some(lang.to_be_named(&lang.tuned_name(state.tuning.from.as_ref().map_or("", |base| &base.name), data)))
+            });
             let best = run.best.map(|epoch| match state.keep.kept_name() {
                 Some(name) => lang.best_kept(epoch, name),
-                None => lang.best_at(epoch),
+                None => tuned.unwrap_or_else(|| lang.best_at(epoch)),
             });
             let left = took.into_iter().chain(early).chain(best).collect();
             Some(Shown { parts: 0, filled: 0.0, left, right: Vec::new() })
@@ -198,6 +222,7 @@ fn shown(state: &PageState, lang: Lang) -> Option<Shown> {
             let left = vec![lang.kept_as(state.keep.kept_name()?)];
             Some(Shown { parts: 0, filled: 0.0, left, right: Vec::new() })
         }
+        Phase::Ready if state.tunes() => None,
         Phase::Ready => {
             let device = state.device.as_ref()?;
             let speed: f32 = browser::recall(&speed_key(device))?.parse().ok()?;

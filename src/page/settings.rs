@@ -14,6 +14,10 @@ use crate::training::config::{
     BATCH_SIZE, CLIP_NORM, DECAY_EVERY, DECAY_FACTOR, DROPOUT, EPOCHS, LABEL_SMOOTHING, LEARNING_RATE, MOMENTUM,
     Optimizer, PATIENCE, Schedule, TRAIN_SIZE, WARM_UP, WEIGHT_DECAY,
 };
+use crate::training::finetune::NewData;
+
+/// The address's word for fine-tuning.
+const FINETUNE: &str = "finetune";
 
 /// What a user can set, by its name in the address.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -297,7 +301,7 @@ pub fn is_changed(field: Field, config: &RunConfig) -> bool {
         Field::Change(_) => mixture.is_some(),
         _ => false,
     };
-    !spoken_for && field.get(config) != field.get(&RunConfig::default())
+    !spoken_for && field.get(config) != field.get(&config.defaults())
 }
 
 /// Something in the address that is not followed.
@@ -334,10 +338,18 @@ pub struct Settings {
 pub fn read(parameters: impl IntoIterator<Item = (String, String)>) -> Settings {
     let mut settings = Settings { config: RunConfig::default(), choice: DeviceChoice::Auto, notes: Vec::new() };
     let mut parameters: Vec<_> = parameters.into_iter().collect();
+    // The mode before all: it decides what the others default to.
+    if parameters.iter().any(|(name, value)| name == "mode" && value == FINETUNE) {
+        settings.config = RunConfig::fine_tuning(NewData::Yours);
+    }
     // A mixture first, wherever it stands: single changes are on top of it.
     parameters.sort_by_key(|(name, _)| name != Field::Augment.name());
     for (name, value) in parameters {
-        if name == "device" {
+        if name == "mode" {
+            if value != FINETUNE && value != "scratch" {
+                settings.notes.push(Note::Invalid { name, value, used: "scratch".into() });
+            }
+        } else if name == "device" {
             match value.as_str() {
                 "auto" => settings.choice = DeviceChoice::Auto,
                 "cpu" => settings.choice = DeviceChoice::Cpu,
@@ -362,6 +374,7 @@ pub fn write(config: &RunConfig, choice: DeviceChoice) -> Vec<(&'static str, Str
         DeviceChoice::Cpu => Some(("device", "cpu".to_owned())),
         DeviceChoice::WebGpu => Some(("device", "webgpu".to_owned())),
     };
+    let mode = config.finetune.as_ref().map(|_| ("mode", FINETUNE.to_owned()));
     let changed = Field::all().filter(|field| is_changed(*field, config));
-    device.into_iter().chain(changed.map(|field| (field.name(), field.get(config)))).collect()
+    mode.into_iter().chain(device).chain(changed.map(|field| (field.name(), field.get(config)))).collect()
 }

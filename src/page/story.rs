@@ -19,7 +19,7 @@ pub fn Story() -> impl IntoView {
     let headline = page.slice(move |state| page.lang.get().headline(state));
     let line = page.slice(move |state| page.lang.get().line(state, page.offline.get()));
     let tested = page.slice(|state| match (&state.phase, &state.run) {
-        (Phase::Finished { .. }, Some(run)) => run.test,
+        (Phase::Finished { .. }, Some(run)) if run.config.finetune.is_none() => run.test,
         _ => state.opened().and_then(|card| card.test),
     });
     let opened = page.slice(|state| state.opened().cloned());

@@ -5,6 +5,7 @@ use std::ops::RangeInclusive;
 use serde::{Deserialize, Serialize};
 use serde_bytes::ByteBuf;
 
+use super::RunConfig;
 use super::exam::Exam;
 pub use crate::data::shift::Shift;
 use crate::model::SavedModel;
@@ -48,6 +49,43 @@ pub struct FineTune {
     /// Images that an epoch looks at, new and replayed. 0 until the run has prepared its data: the session finds it
     /// and tells it in [`Prepared`], so that everything that counts batches need only ask the configuration.
     pub images: u32,
+}
+
+impl RunConfig {
+    /// What a fine-tuning run is told if nobody says otherwise: a few drawings are looked at often, a large set not.
+    pub fn fine_tuning(data: NewData) -> Self {
+        let finetune = Some(FineTune { data: data.clone(), ..FineTune::default() });
+        match data {
+            NewData::Yours => Self { epochs: 20, batch_size: 8, finetune, ..Self::default() },
+            NewData::Set { .. } | NewData::Shifted { .. } => {
+                Self { epochs: 5, batch_size: 64, train_size: 5_000, finetune, ..Self::default() }
+            }
+        }
+    }
+
+    /// The defaults of its mode.
+    pub fn defaults(&self) -> Self {
+        self.finetune.as_ref().map_or_else(Self::default, |finetune| Self::fine_tuning(finetune.data.clone()))
+    }
+
+    /// Fine-tunes on other data: what was at its default for the old ones is so for the new.
+    pub fn set_new_data(&mut self, data: NewData, classes: Vec<String>) {
+        let Some(finetune) = &mut self.finetune else { return };
+        let (old, new) = (Self::fine_tuning(finetune.data.clone()), Self::fine_tuning(data.clone()));
+        if !classes.is_empty() {
+            finetune.replay = 0.0;
+        }
+        (finetune.data, finetune.classes) = (data, classes);
+        if self.epochs == old.epochs {
+            self.epochs = new.epochs;
+        }
+        if self.batch_size == old.batch_size {
+            self.batch_size = new.batch_size;
+        }
+        if self.train_size == old.train_size {
+            self.train_size = new.train_size;
+        }
+    }
 }
 
 /// Bounds of the number of new classes.
@@ -135,6 +173,22 @@ pub struct BeforeAfter {
     pub before: Exam,
     /// By the run's best network.
     pub after: Exam,
+}
+
+impl BeforeAfter {
+    /// Images that count and were read right before and are not after; and those of which it is the other way round.
+    pub fn changes(&self) -> (Vec<u32>, Vec<u32>) {
+        let both = self.after.counted().filter(|index| *index < self.before.read.len());
+        let (mut lost, mut won) = (Vec::new(), Vec::new());
+        for index in both {
+            match (self.before.is_right(index), self.after.is_right(index)) {
+                (true, false) => lost.push(index as u32),
+                (false, true) => won.push(index as u32),
+                _ => {}
+            }
+        }
+        (lost, won)
+    }
 }
 
 /// Before and after a fine-tuning run.

@@ -203,9 +203,9 @@ fn Choice(field: Field, id: String, testid: String, value: Memo<String>, set: Ca
 #[component]
 fn Reset(field: Field, changed: Memo<bool>, set: Callback<String>) -> impl IntoView {
     let page = expect_context::<Page>();
-    let default = StoredValue::new(field.get(&RunConfig::default()));
+    let default = move || page.state.with_untracked(|state| field.get(&state.settings.defaults()));
     let words = move || {
-        let default = default.get_value();
+        let default = default();
         if field.choices().is_empty() { default } else { page.lang.get().choice(field, &default).to_owned() }
     };
     move || {
@@ -215,7 +215,7 @@ fn Reset(field: Field, changed: Memo<bool>, set: Callback<String>) -> impl IntoV
                     class="reset"
                     data-testid=format!("reset-{}", field.name())
                     aria-label=move || page.lang.get().back_to(&words())
-                    on:click=move |_| set.run(default.get_value())
+                    on:click=move |_| set.run(default())
                 >
                     {words}
                 </button>

@@ -11,14 +11,14 @@ use leptos::prelude::*;
 use wasm_bindgen::JsCast;
 use web_sys::{HtmlElement, HtmlInputElement};
 
-use self::fields::{Place, Setting};
+pub(super) use self::fields::{Place, Setting};
 pub use self::sheet::{Group, Sheet};
-use super::Page;
 use super::browser::document;
 use super::settings::layers::repair;
 use super::settings::{Field, is_changed};
 use super::state::{Action, PageState};
 use super::words::{Lang, Piece, Token};
+use super::{Page, finetune};
 use crate::training::RunConfig;
 
 impl Token {
@@ -30,6 +30,9 @@ impl Token {
             Token::Batch => "recipe-batch",
             Token::Optimizer => "recipe-optimizer",
             Token::LearningRate => "recipe-learning-rate",
+            Token::Start => "finetune-start",
+            Token::Freeze => "finetune-freeze",
+            Token::NewData => "finetune-data",
         }
     }
 
@@ -42,6 +45,8 @@ impl Token {
             Token::Batch => &[Field::BatchSize],
             Token::Optimizer => &[Field::Optimizer, Field::Momentum],
             Token::LearningRate => &[Field::LearningRate, Field::Schedule],
+            // What they open is a part of [`finetune`].
+            Token::Start | Token::Freeze | Token::NewData => &[],
         }
     }
 
@@ -199,7 +204,9 @@ fn Popover(token: Token) -> impl IntoView {
             let _ = style.set_property("left", &format!("{}px", word.offset_left().min(room).max(0)));
             let _ = style.set_property("top", &format!("{}px", word.offset_top() + word.offset_height() + 6));
         }
-        if let Ok(Some(control)) = popover.query_selector("input,select,button") {
+        let chosen = popover.query_selector("[aria-checked=true]").ok().flatten();
+        let first = || popover.query_selector("input,select,button").ok().flatten();
+        if let Some(control) = chosen.or_else(first) {
             let _ = control.unchecked_ref::<HtmlElement>().focus();
             if let Some(input) = control.dyn_ref::<HtmlInputElement>() {
                 input.select();
@@ -239,7 +246,14 @@ fn Popover(token: Token) -> impl IntoView {
     });
     view! {
         <div class="pop" role="dialog" aria-label=page.say(Lang::recipe) data-testid="recipe-popover" node_ref=popover>
-            {fields} {more}
+            {fields}
+            {match token {
+                Token::Start => Some(view! { <finetune::StartChoices /> }.into_any()),
+                Token::Freeze => Some(view! { <finetune::FreezeChoices /> }.into_any()),
+                Token::NewData => Some(view! { <finetune::DataChoices /> }.into_any()),
+                _ => None,
+            }}
+            {more}
         </div>
     }
 }

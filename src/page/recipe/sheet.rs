@@ -17,7 +17,6 @@ use crate::page::modal::Modal;
 use crate::page::settings::{Field, is_changed};
 use crate::page::state::{Action, PageState};
 use crate::page::words::{Lang, Text};
-use crate::training::RunConfig;
 
 /// A folded part of the sheet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -122,7 +121,9 @@ pub fn Sheet() -> impl IntoView {
                 <button
                     class="link"
                     data-testid="recipe-reset"
-                    on:click=move |_| page.act(Action::Configure(RunConfig::default()))
+                    on:click=move |_| {
+                        page.act(Action::Configure(page.state.with_untracked(|state| state.settings.defaults())));
+                    }
                 >
                     {page.say(Lang::back_to_defaults)}
                 </button>

@@ -14,7 +14,14 @@ use crate::data::PIXELS;
 use crate::data::augment::Augmentation;
 use crate::protocol::{Command, DataProgress, DeviceKind, DeviceReason, Event, Failure, LayerMaps, RunId, VERSION};
 use crate::training::exam::Exam;
+use crate::training::finetune::{Basis, Prepared};
 use crate::training::{Checkpoint, RunConfig, Score, StepPoint};
+
+pub mod digits;
+pub mod finetune;
+
+use self::digits::Digits;
+use self::finetune::FineTuning;
 
 /// Milliseconds between two readings of the same drawing while the network learns.
 const READ_AGAIN_MS: f64 = 500.0;
@@ -123,6 +130,8 @@ pub struct Run {
     pub early: bool,
     /// The test, once taken.
     pub test: Option<Score>,
+    /// What a fine-tuning run works with, once it is counted.
+    pub prepared: Option<Prepared>,
     /// What went wrong on the way.
     pub faults: Vec<Fault>,
     /// Steps after which it was taken up again in another visit.
@@ -144,6 +153,7 @@ impl Run {
             active_ms: 0.0,
             early: false,
             test: None,
+            prepared: None,
             faults: Vec::new(),
             resumed: Vec::new(),
             generation: 0,
@@ -238,6 +248,10 @@ pub enum Action {
     Keep(KeepAction),
     /// Look at the mistakes.
     Mistakes(MistakesAction),
+    /// Do something with the user's own digits.
+    Digits(digits::Act),
+    /// Do something in fine-tuning.
+    FineTune(finetune::Act),
 }
 
 /// What the user wants to train on.
@@ -285,6 +299,12 @@ pub enum Request {
     Restart(DeviceChoice, DeviceReason),
     /// Load the page again.
     Reload,
+    /// Clear the pad.
+    ClearPad,
+    /// Put the picture that waits for its label on the pad, or clear it.
+    ShowPicture,
+    /// Have the user's digits kept for the next visit.
+    KeepDigits,
 }
 
 /// Everything that the page knows.
@@ -310,6 +330,10 @@ pub struct PageState {
     pub preview: Preview,
     /// What is kept: the run that can go on, the shelf, the room for them.
     pub keep: Keep,
+    /// The user's own digits.
+    pub digits: Digits,
+    /// Fine-tuning.
+    pub tuning: FineTuning,
     live: Option<RunId>,
     last_run: u32,
     resume_here: bool,
@@ -324,6 +348,7 @@ pub struct PageState {
 impl PageState {
     /// A page that waits for its worker.
     pub fn new(settings: RunConfig, choice: DeviceChoice) -> Self {
+        let (tuning, gathering) = (FineTuning::new(&settings), settings.finetune.is_some());
         Self {
             phase: Phase::LoadingWorker,
             device: None,
@@ -335,6 +360,8 @@ impl PageState {
             mistakes: Mistakes::default(),
             preview: Preview::default(),
             keep: Keep::default(),
+            digits: Digits::new(gathering),
+            tuning,
             live: None,
             last_run: 0,
             resume_here: false,
@@ -372,6 +399,11 @@ impl PageState {
     /// Whether there is no worker behind the page until the user has it started again.
     pub fn engine_gone(&self) -> bool {
         matches!(&self.phase, Phase::Failed(failure) if ends_engine(failure))
+    }
+
+    /// Whether the engine still has the run on show.
+    pub fn is_live(&self) -> bool {
+        self.live.is_some()
     }
 
     /// What is on the pad, as the network gets it.
@@ -436,13 +468,18 @@ impl PageState {
     /// Does what the user asked for, if it can be done now.
     pub fn act(&mut self, action: Action, now: f64) -> Vec<Request> {
         match action {
-            Action::Train if self.can_train() => self.start(self.settings.clone(), false),
             Action::Step if self.phase == Phase::Paused => self.send_live(|run| Command::Step { run }),
-            Action::Step if self.can_train() => self.start(self.settings.clone(), true),
+            Action::Train | Action::Step if self.tunes() && self.can_train() => {
+                self.start_tuning(action == Action::Step)
+            }
+            Action::Train if self.can_train() => self.start(self.settings.clone(), false, None),
+            Action::Step if self.can_train() => self.start(self.settings.clone(), true, None),
             Action::Pause if matches!(self.phase, Phase::Training(_)) => {
                 self.set_phase(Phase::Training(Activity::Pausing), now);
                 self.send_live(|run| Command::Pause { run })
             }
+            // Its bench was put aside, and the engine has another run by now: it begins again at its checkpoint.
+            Action::Resume if self.phase == (Phase::Finished { stopped: true }) && self.live.is_none() => self.go_on(),
             Action::Resume if matches!(self.phase, Phase::Paused | Phase::Finished { stopped: true }) => {
                 self.set_phase(Phase::Training(Activity::Running), now);
                 self.send_live(|run| Command::Resume { run })
@@ -455,6 +492,8 @@ impl PageState {
             Action::Configure(settings) => self.configure(settings),
             Action::Preview(wanted) => self.preview(wanted),
             Action::Draw(drawing) => self.draw(drawing, now),
+            Action::Digits(act) => self.act_on_digits(act),
+            Action::FineTune(act) => self.act_on_tuning(act),
             Action::Recover(way) => self.recover(way, now),
             Action::Keep(action) => self.act_on_kept(action, now),
             Action::UseDevice(choice) if !self.is_busy() => {
@@ -468,7 +507,9 @@ impl PageState {
 
     /// Applies what the worker told. What belongs to a run that is no longer the page's own is ignored.
     pub fn apply(&mut self, event: Event, now: f64) -> Vec<Request> {
-        if event.run().is_some() && event.run() != self.live {
+        // A network may be put on the shelf after its run.
+        let kept = matches!(event, Event::Kept { .. });
+        if event.run().is_some() && event.run() != self.live && !kept {
             return Vec::new();
         }
         match event {
@@ -493,13 +534,19 @@ impl PageState {
             Event::Started { .. } => {}
             Event::Preparing { .. } => self.set_phase(Phase::Training(Activity::Waiting), now),
             Event::Prepared { prepared, .. } => {
-                // From here on the length of the run is known.
-                if let Some(finetune) = self.run.as_mut().and_then(|run| run.config.finetune.as_mut()) {
-                    finetune.images = prepared.images;
+                if let Some(run) = &mut self.run {
+                    // From here on the length of the run is known.
+                    if let Some(finetune) = &mut run.config.finetune {
+                        finetune.images = prepared.images;
+                    }
+                    run.prepared = Some(*prepared);
                 }
                 self.set_phase(Phase::Training(Activity::Running), now);
             }
-            Event::Compared { .. } | Event::SetImported { .. } | Event::SetRefused { .. } => {}
+            Event::Compared { comparison, .. } => self.compared(*comparison),
+            Event::SetImported { name, counts, .. } => self.set_imported(name, counts),
+            Event::SetRefused { problem, .. } => self.tuning.set_problem = Some(problem),
+            Event::Digits(kept) => return self.restore_digits(*kept),
             Event::Compiling { .. } => self.set_phase(Phase::Training(Activity::Compiling), now),
             Event::Waiting { .. } => self.set_phase(Phase::Training(Activity::Waiting), now),
             Event::Steps { points, images_per_second, .. } => return self.steps(&points, images_per_second, now),
@@ -536,7 +583,10 @@ impl PageState {
                     // What was counted here knows better which images do not count.
                     run.test = run.test.or(test);
                 }
-                self.set_phase(Phase::Finished { stopped: stopped && test.is_none() }, now);
+                // One that was tested or compared after a stop has nothing left to do.
+                let ended = test.is_some() || self.tuning.arms.iter().any(|arm| Some(arm.run) == self.live);
+                self.set_phase(Phase::Finished { stopped: stopped && !ended }, now);
+                self.trained();
                 return self.read_again(now);
             }
             Event::Sweep { .. } => {}
@@ -546,15 +596,29 @@ impl PageState {
                     self.answer = Some(Answer { probabilities, inside });
                 }
             }
-            Event::Images { indices, pixels, .. } => self.mistakes.received(&indices, &pixels),
             Event::AugmentationPreview { id, pixels } => return self.previewed(id, pixels.into_vec()),
+            Event::Images { id, indices, pixels } => {
+                if !self.forgotten_came(id, &indices, &pixels) {
+                    self.mistakes.received(&indices, &pixels);
+                }
+            }
             Event::Failed { run, failure } => return self.fail(failure, run.is_some(), now),
+            Event::ModelRead { card, model } => self.model_read(*card, *model),
+            Event::Kept { run, id } => {
+                self.named(run, id);
+                if Some(run) == self.live {
+                    return self.hear_of_kept(event, now);
+                }
+            }
             event @ (Event::Shelf(_)
             | Event::Resumable(_)
-            | Event::Kept { .. }
             | Event::ModelOpened { .. }
             | Event::ModelHistory { .. }
-            | Event::Storage(_)) => return self.hear_of_kept(event, now),
+            | Event::Storage(_)) => {
+                let mut requests = self.hear_of_kept(event, now);
+                requests.extend(self.look_for_base());
+                return requests;
+            }
         }
         Vec::new()
     }
@@ -613,14 +677,14 @@ impl PageState {
         run
     }
 
-    fn start(&mut self, config: RunConfig, one_batch: bool) -> Vec<Request> {
+    fn start(&mut self, config: RunConfig, one_batch: bool, basis: Option<Box<Basis>>) -> Vec<Request> {
         self.active_since = None;
         self.leave_kept();
         let generation = self.run.as_ref().map_or(0, |run| run.generation + 1);
         self.run = Some(Run { generation, ..Run::new(config.clone()) });
         self.phase = Phase::Training(Activity::Starting);
         let run = self.next_run();
-        vec![Request::Send(Command::Start { run, config, one_batch, from: None, basis: None })]
+        vec![Request::Send(Command::Start { run, config, one_batch, from: None, basis })]
     }
 
     /// Goes on with the run on show, from its checkpoint if it has one.
@@ -629,8 +693,9 @@ impl PageState {
         let Some(run) = &mut self.run else { return Vec::new() };
         run.rewind();
         let (config, from) = (run.config.clone(), run.checkpoint.clone());
+        let basis = self.basis_again(&config, from.is_some());
         self.phase = Phase::Training(Activity::Starting);
-        vec![Request::Send(Command::Start { run: id, config, one_batch: false, from, basis: None })]
+        vec![Request::Send(Command::Start { run: id, config, one_batch: false, from, basis })]
     }
 
     /// After a restart: goes on as soon as device and data are there.
@@ -645,6 +710,10 @@ impl PageState {
     fn configure(&mut self, settings: RunConfig) -> Vec<Request> {
         let learning_rate = settings.learning_rate;
         let changed = learning_rate != self.settings.learning_rate;
+        let names = settings.finetune.as_ref().map(|finetune| finetune.classes.clone()).unwrap_or_default();
+        if !names.is_empty() && names != self.digits.collection(true).classes() {
+            self.name_classes(names);
+        }
         self.settings = settings;
         if !(changed && matches!(self.phase, Phase::Training(_) | Phase::Paused)) {
             return Vec::new();
@@ -662,6 +731,7 @@ impl PageState {
         }
         self.drawing = drawing;
         self.drawn += 1;
+        self.drawing_changed();
         self.read_again(now)
     }
 
@@ -731,6 +801,7 @@ impl PageState {
         self.set_phase(Phase::LoadingWorker, now);
         self.device = None;
         self.leave_kept();
+        self.tuning.engine_gone();
         self.live = None;
         self.answer = None;
         self.data = DataProgress::default();

@@ -94,7 +94,8 @@ words! {
     answers_wait: "Ten answers appear here with your first stroke.\nBefore training they are guesses.",
         "画下第一笔，这里就会出现十个答案。\n训练之前只是瞎猜。";
     answers_wait_engine: "The answers come as soon as the engine is there.", "引擎就绪后就会出现答案。";
-    answers: "How sure the network is of each digit", "网络对每个数字的把握";
+    answers: "How sure the network is of each digit. Press a digit to say what you drew.",
+        "网络对每个数字的把握。按数字键告诉它你画的是什么。";
     cant_tell: "It can't tell", "它看不出来";
     inside: "Inside the network", "网络内部";
     inside_empty: "Convolutions look for strokes and shapes, dense layers decide. Draw, and your digit passes through.",
@@ -125,6 +126,10 @@ words! {
     key_escape: "close", "关闭";
 }
 
+// Below the macro that they use.
+mod digits;
+mod finetune;
+
 impl Lang {
     /// The language of a remembered code, or of the browser.
     pub fn of(code: &str) -> Self {
@@ -140,6 +145,9 @@ impl Lang {
 
     /// The headline.
     pub fn headline(self, state: &PageState) -> String {
+        if let Some(headline) = self.finetune_headline(state) {
+            return headline;
+        }
         let run = state.run.as_ref();
         let unseen = run.and_then(Run::score).map(|score| percent(score.accuracy(), 1));
         if state.resumable().is_some() {
@@ -215,6 +223,9 @@ impl Lang {
 
     /// The line under the headline.
     pub fn line(self, state: &PageState, offline: bool) -> String {
+        if let Some(line) = self.finetune_line(state) {
+            return line;
+        }
         let run = state.run.as_ref();
         match &state.phase {
             Phase::LoadingWorker => self.starting_engine().into(),
@@ -590,6 +601,9 @@ impl Lang {
         let batch = settings.batch_size;
         let batch = Word(Token::Batch, self.pick(format!("{batch} at a time"), format!("{batch} 个")));
         let rate = Word(Token::LearningRate, settings.learning_rate.to_string());
+        if state.tunes() {
+            return self.finetune_sentence(state, epochs, batch, rate);
+        }
         let optimizer = Word(Token::Optimizer, self.optimizer(settings.optimizer).into());
         match self {
             Lang::En => vec![
@@ -635,23 +649,25 @@ impl Lang {
     }
 
     /// What the page reads of the drawing, beside the digit.
-    pub fn answer(self, answer: &Reading) -> String {
-        let [(_, best), (second_digit, second)] = answer.best;
+    /// `names` are those of the network's classes; digits need none.
+    pub fn answer(self, answer: &Reading, names: &[String]) -> String {
+        let [(_, best), (second_class, second)] = answer.best;
         if best < 0.4 {
             return self.cant_tell().into();
         }
         let sure = if best > 0.99 { self.pick(">99%", "99% 以上").into() } else { percent(best, 0) };
         if second >= 0.2 {
-            self.pick(format!("{sure} sure, torn with a {second_digit}"), format!("{sure} 的把握，也像 {second_digit}"))
+            let rival = self.a_class(&class_name(names, second_class));
+            self.pick(format!("{sure} sure, torn with {rival}"), format!("{sure} 的把握，也像 {rival}"))
         } else {
             self.pick(format!("{sure} sure"), format!("{sure} 的把握"))
         }
     }
 
     /// The answer as it is spoken.
-    pub fn spoken_answer(self, answer: &Reading) -> String {
-        let [(digit, best), _] = answer.best;
-        let sentence = self.answer(answer);
+    pub fn spoken_answer(self, answer: &Reading, names: &[String]) -> String {
+        let [(class, best), _] = answer.best;
+        let (digit, sentence) = (class_name(names, class), self.answer(answer, names));
         if best < 0.4 { sentence } else { self.pick(format!("{digit}, {sentence}"), format!("{digit}，{sentence}")) }
     }
 
@@ -821,6 +837,17 @@ pub enum Token {
     Optimizer,
     /// The learning rate.
     LearningRate,
+    /// The network that fine-tuning starts from.
+    Start,
+    /// What fine-tuning leaves as it is.
+    Freeze,
+    /// What fine-tuning learns from.
+    NewData,
+}
+
+/// A class's name; a digit is its own.
+pub fn class_name(names: &[String], class: usize) -> String {
+    names.get(class).cloned().unwrap_or_else(|| class.to_string())
 }
 
 /// Cuts a text at its stars: every second piece is stressed.

@@ -167,7 +167,9 @@ impl Session {
             | Command::RestoreModel { .. }
             | Command::PurgeModels
             | Command::ModelHistory { .. }
-            | Command::LookAtShelf => {}
+            | Command::LookAtShelf
+            | Command::ReadModel { .. }
+            | Command::KeepDigits(_) => {}
         }
         Vec::new()
     }

@@ -14,6 +14,7 @@
 pub mod database;
 mod record;
 mod runs;
+mod samples;
 mod shelf;
 
 use std::rc::Rc;
@@ -127,7 +128,9 @@ impl Keeper {
             | Command::RestoreModel { .. }
             | Command::PurgeModels
             | Command::ModelHistory { .. }
-            | Command::LookAtShelf => {
+            | Command::LookAtShelf
+            | Command::ReadModel { .. }
+            | Command::KeepDigits(_) => {
                 self.send(Job::Command(command.clone()));
                 true
             }
@@ -174,7 +177,7 @@ impl Task {
     async fn work(mut self, mut jobs: UnboundedReceiver<Job>) {
         while let Some(job) = jobs.next().await {
             let done = match job {
-                Job::Welcome => self.welcome().await,
+                Job::Welcome => self.tell_digits().await.and(self.welcome().await),
                 Job::Data(about) => {
                     self.data = about;
                     Ok(())
@@ -210,6 +213,8 @@ impl Task {
             Command::PurgeModels => self.purge().await,
             Command::ModelHistory { id } => self.tell_history(id).await,
             Command::LookAtShelf => self.tell_shelf().await,
+            Command::ReadModel { id } => self.read_model(id).await,
+            Command::KeepDigits(kept) => self.keep_digits(&kept).await,
             _ => Ok(()),
         }
     }
