@@ -6,13 +6,17 @@ mod mounted;
 
 use kiln::data::{PIXELS, Split};
 use kiln::page::browser::document;
+use kiln::page::plot::{Axis, Measure, Span, csv, round_values, thinned};
+use kiln::page::words::Lang;
 use kiln::protocol::{Command, Event, RunId};
+use kiln::training::config::Optimizer;
 use kiln::training::exam::Exam;
-use mounted::{Mounted, frames, key};
+use kiln::training::{RunConfig, Score, StepPoint};
+use mounted::{Mounted, frames, key, set, steps};
 use serde_bytes::ByteBuf;
 use wasm_bindgen::JsCast;
 use wasm_bindgen_test::{wasm_bindgen_test, wasm_bindgen_test_configure};
-use web_sys::{Element, HtmlElement};
+use web_sys::{Element, HtmlElement, PointerEvent, PointerEventInit};
 
 wasm_bindgen_test_configure!(run_in_browser);
 
@@ -166,4 +170,163 @@ async fn recall_and_precision_stand_at_the_edges_and_the_worst_of_each_is_marked
     let low = page.get("confusion").query_selector_all(".lo").unwrap();
     let low: Vec<String> = (0..low.length()).map(|at| low.get(at).unwrap().text_content().unwrap()).collect();
     assert_eq!(low, ["70.0", "76.9"], "of ten 9s seven were found; of thirteen read as 4 ten were 4s");
+}
+
+#[wasm_bindgen_test]
+fn a_part_of_an_axis_is_the_values_between_two_places_and_has_round_ticks() {
+    let accuracy = Axis::new(Measure::Accuracy, true, false);
+    let (low, high) = accuracy.part(0.1, 0.3);
+    assert!((low - 0.7).abs() < 1e-5 && (high - 0.9).abs() < 1e-5, "{low} {high}");
+    let labels = |axis: Axis| axis.ticks().into_iter().map(|(_, label)| label).collect::<Vec<_>>();
+    assert_eq!(labels(accuracy.within((0.7, 0.9))), ["70%", "75%", "80%", "85%", "90%"]);
+    assert_eq!(labels(accuracy.within((0.981, 0.984))), ["98.1%", "98.2%", "98.3%", "98.4%"]);
+    let loss = Axis::new(Measure::Loss, true, false);
+    assert_eq!(labels(loss), ["1", "0.1", "0.01"]);
+    assert_eq!(labels(loss.within((0.03, 0.6))), ["0.05", "0.1", "0.2", "0.5"]);
+    assert_eq!(loss.within((0.03, 0.6)).place(0.6), 0.0);
+    assert_eq!(labels(loss.within((0.11, 0.13))), ["0.11", "0.12", "0.13"], "too small for powers of ten");
+    let values =
+        |low, high, wanted| round_values(low, high, wanted).into_iter().map(|value| value.1).collect::<Vec<_>>();
+    assert_eq!(values(-0.3, 0.3, 3), ["-0.2", "0.0", "0.2"]);
+}
+
+#[wasm_bindgen_test]
+fn a_part_of_a_part_stays_within_the_run_and_keeps_a_width() {
+    let half = Span::default().part(0.75, 0.25);
+    assert_eq!(half.ends(), (0.25, 0.75));
+    assert_eq!(half.part(0.5, 1.0).ends(), (0.5, 0.75));
+    assert_eq!((half.place(0.5), half.along(0.5)), (0.5, 0.5));
+    assert_eq!(half.scaled(0.5, 4.0), Span::default());
+    let mut deep = half;
+    for _ in 0..100 {
+        deep = deep.part(0.5, 0.5);
+    }
+    let (from, to) = deep.ends();
+    assert!(0.25 <= from && from < to && to <= 0.75);
+    let labels: Vec<_> = half.ticks(10).into_iter().map(|(_, label)| label).collect();
+    assert_eq!(labels, ["3", "4", "5", "6", "7"]);
+}
+
+#[wasm_bindgen_test]
+fn what_differs_between_two_runs_is_said_in_both_languages() {
+    let config = RunConfig::default();
+    assert_eq!(Lang::En.differences(&config, &config), Vec::<String>::new());
+    let mut other = RunConfig { learning_rate: 0.01, optimizer: Optimizer::Sgd, ..RunConfig::default() };
+    other.network.batch_norm = true;
+    assert_eq!(
+        Lang::En.differences(&other, &config),
+        ["Learning rate 0.01 → 0.001", "Optimizer SGD → Adam", "Batch normalisation on → off"]
+    );
+    assert_eq!(Lang::Zh.differences(&other, &config)[0], "学习率 0.01 → 0.001");
+}
+
+#[wasm_bindgen_test]
+fn numbers_are_saved_one_line_for_each_batch_with_validations_where_an_epoch_ends() {
+    let config = RunConfig { train_size: 256, ..RunConfig::default() };
+    let points: Vec<_> = (1..=3).map(|step| StepPoint { step, loss: 0.5, accuracy: 0.25 }).collect();
+    let text = csv(&config, &points, &[(1, Score { loss: 0.75, correct: 1, total: 2 })]);
+    let lines: Vec<_> = text.split("\r\n").collect();
+    assert_eq!(lines[1..], ["1,1,0.5,0.25,,", "2,1,0.5,0.25,0.75,0.5", "3,2,0.5,0.25,,", ""]);
+    assert_eq!(lines[0].split(',').count(), 6);
+}
+
+#[wasm_bindgen_test]
+fn a_thinned_line_has_the_means_of_neighbours_and_the_same_end() {
+    let points: Vec<_> = (1..=1000).map(|step| StepPoint { step, loss: step as f32, accuracy: 0.5 }).collect();
+    let thin = thinned(&points, 430);
+    assert!((300..=430).contains(&thin.len()), "{}", thin.len());
+    assert_eq!((thin[0].loss, thin.last().unwrap().step), (2.0, 1000));
+    assert_eq!(thinned(&points[..5], 430), points[..5]);
+}
+
+/// Drags over a chart, from place to place.
+async fn drag(page: &Mounted, chart: &str, from: (f64, f64), to: (f64, f64)) {
+    let plot = page.get(chart).query_selector(".plot").unwrap().unwrap();
+    let bounds = plot.get_bounding_client_rect();
+    let event = |kind: &str, (x, y): (f64, f64)| {
+        let init = PointerEventInit::new();
+        init.set_bubbles(true);
+        init.set_client_x((bounds.left() + x * bounds.width()) as i32);
+        init.set_client_y((bounds.top() + y * bounds.height()) as i32);
+        plot.dispatch_event(&PointerEvent::new_with_event_init_dict(kind, &init).unwrap()).unwrap();
+    };
+    event("pointerdown", from);
+    event("pointermove", to);
+    event("pointerup", to);
+    frames().await;
+}
+
+/// The test's document has no style sheet: the charts get a size.
+fn give_size(page: &Mounted) {
+    for chart in ["chart-loss", "chart-accuracy"] {
+        let plot = page.get(chart).query_selector(".plot").unwrap().unwrap();
+        plot.set_attribute("style", "width:400px;height:200px;position:relative").unwrap();
+    }
+}
+
+fn zoom(page: &Mounted, chart: &str) -> Option<(f32, f32)> {
+    let (from, to) = page
+        .get(chart)
+        .get_attribute("data-zoom")?
+        .split_once('-')
+        .map(|(from, to)| (from.parse().unwrap(), to.parse().unwrap()))?;
+    Some((from, to))
+}
+
+#[wasm_bindgen_test]
+async fn a_drag_shows_a_part_in_both_charts_and_a_double_click_or_escape_shows_all() {
+    let page = Mounted::training().await;
+    give_size(&page);
+    page.tell([steps(1, 4..=2000)]).await;
+    drag(&page, "chart-loss", (0.2, 0.5), (0.4, 0.55)).await;
+    let (from, to) = zoom(&page, "chart-loss").expect("a part is on show");
+    assert!((from - 2.0).abs() < 0.1 && (to - 4.0).abs() < 0.1, "{from} {to}");
+    assert_eq!(zoom(&page, "chart-accuracy"), Some((from, to)), "both charts show the same batches");
+    assert_eq!(page.get("chart-loss").get_attribute("data-values"), None, "a level drag chooses no values");
+    page.get("chart-loss")
+        .query_selector(".plot")
+        .unwrap()
+        .unwrap()
+        .dispatch_event(&web_sys::MouseEvent::new("dblclick").unwrap())
+        .unwrap();
+    frames().await;
+    assert_eq!(zoom(&page, "chart-loss"), None);
+
+    drag(&page, "chart-accuracy", (0.1, 0.1), (0.9, 0.6)).await;
+    let values = page.get("chart-accuracy").get_attribute("data-values").expect("a tall drag chooses values too");
+    assert_eq!(values, "0.4000-0.9000");
+    assert_eq!(page.get("chart-loss").get_attribute("data-values"), None, "of its own chart");
+    key(&page.get("chart-accuracy"), "Escape");
+    frames().await;
+    assert_eq!(page.get("chart-accuracy").get_attribute("data-values"), None);
+    assert!(page.find("chart-whole").is_none());
+
+    drag(&page, "chart-loss", (0.2, 0.5), (0.205, 0.5)).await;
+    assert_eq!(zoom(&page, "chart-loss"), None, "a click chooses nothing");
+    key(&page.get("chart-loss"), "+");
+    frames().await;
+    assert!(zoom(&page, "chart-loss").is_some(), "the keyboard can do it too");
+    page.click("chart-whole").await;
+    assert_eq!(zoom(&page, "chart-loss"), None);
+}
+
+#[wasm_bindgen_test]
+async fn a_run_before_is_drawn_beside_the_present_one_with_what_differs_between_them() {
+    let page = Mounted::training().await;
+    give_size(&page);
+    page.tell(tested(Vec::new())).await;
+    assert!(page.find("compare-1").is_none());
+    page.click("recipe-open").await;
+    set(&page, "setting-learning-rate", "0.01").await;
+    page.click("recipe-close").await;
+    page.click("train").await;
+    page.tell([Event::Started { run: RunId(2) }, steps(2, 1..=500)]).await;
+    assert!(page.text("compare-1").contains("Learning rate 0.001 → 0.01"), "{}", page.text("compare-1"));
+    let names = || {
+        let names = page.get("chart-loss").query_selector_all("text.past").unwrap();
+        (0..names.length()).map(|at| names.get(at).unwrap().text_content().unwrap()).collect::<Vec<_>>()
+    };
+    assert_eq!(names(), ["Run 1"]);
+    page.click("compare-1").await;
+    assert_eq!(names(), Vec::<String>::new());
 }

@@ -6,26 +6,74 @@
 //! four vertices for each pixel column, however many points there are, and nothing at all while off screen.
 
 use std::cell::RefCell;
+use std::collections::BTreeSet;
 use std::rc::Rc;
+use std::sync::Arc;
 
 use leptos::html;
 use leptos::prelude::*;
 
 use super::Page;
 use super::browser::OncePerFrame;
-use super::lines::{clear, draw_lines, watch};
-use super::plot::{Axis, Measure, Smoothed, along, epoch_means, epoch_ticks, nearest};
-use super::state::Run;
+use super::lines::{View, clear, draw_lines, watch};
+use super::plot::{Axis, Measure, Smoothed, Span, along, epoch_means, nearest};
+use super::save::Save;
+use super::state::past::PastRun;
+use super::state::{PageState, Run};
 use super::words::{Lang, Text, decimal, percent};
 
 /// How the user wants the lines.
 #[derive(Clone, Copy)]
-struct Look {
-    smoothing: RwSignal<f32>,
-    log: RwSignal<bool>,
+pub struct Look {
+    /// The smoothing's strength.
+    pub smoothing: RwSignal<f32>,
+    /// Whether the loss is on a log axis.
+    pub log: RwSignal<bool>,
     table: RwSignal<bool>,
     /// The index of the point under the crosshair.
     at: RwSignal<Option<usize>>,
+    /// The part of the run on show, in both charts.
+    pub span: RwSignal<Span>,
+    /// The values on show in the loss' chart and in the accuracy's, where a part of them was chosen.
+    values: [RwSignal<Option<(f32, f32)>>; 2],
+    /// The earlier runs that are drawn too, by their numbers.
+    pub compared: RwSignal<BTreeSet<u32>>,
+}
+
+impl Look {
+    fn values(&self, measure: Measure) -> RwSignal<Option<(f32, f32)>> {
+        self.values[usize::from(measure == Measure::Accuracy)]
+    }
+
+    fn is_zoomed(&self) -> bool {
+        !self.span.get().is_whole() || self.values.iter().any(|values| values.get().is_some())
+    }
+
+    fn show_all(&self) {
+        self.span.set(Span::default());
+        self.values.iter().for_each(|values| values.set(None));
+    }
+
+    /// The vertical axis of a chart, as it is now.
+    pub fn axis(&self, measure: Measure, settled: bool) -> Axis {
+        let axis = Axis::new(measure, self.log.get(), settled);
+        self.values(measure).get().map_or(axis, |values| axis.within(values))
+    }
+
+    /// The lines of the compared runs: each one's number, and places along the present run with values.
+    pub fn compared_lines(&self, state: &PageState, measure: Measure) -> Vec<(u32, Vec<(f32, f32)>)> {
+        let compared = self.compared.get();
+        let past = state.past.runs().iter().filter(|past| compared.contains(&past.number));
+        let Some(run) = &state.run else { return Vec::new() };
+        past.map(|past| {
+            let mut smoothed = Smoothed::default();
+            let axis = Axis::new(measure, self.log.get(), false);
+            smoothed.update(&past.points, measure, axis, self.smoothing.get(), (0, past.points.len() as u32));
+            let places = past.points.iter().map(|point| past.along(point.step, &run.config));
+            (past.number, places.zip(smoothed.values().iter().copied()).collect())
+        })
+        .collect()
+    }
 }
 
 /// Both charts, their tools and their table.
@@ -37,7 +85,19 @@ pub fn Charts() -> impl IntoView {
         log: RwSignal::new(true),
         table: RwSignal::new(false),
         at: RwSignal::new(None),
+        span: RwSignal::new(Span::default()),
+        values: [RwSignal::new(None), RwSignal::new(None)],
+        compared: RwSignal::new(BTreeSet::new()),
     };
+    // Another run begins with all of it on show, beside the run before.
+    let runs = page.slice(|state| {
+        let latest = state.past.runs().last().map(|past| past.number);
+        (state.run.as_ref().map(|run| run.generation), latest)
+    });
+    Effect::new(move |_| {
+        look.show_all();
+        look.compared.set(runs.get().1.into_iter().collect());
+    });
     let empty = page.slice(|state| state.run.as_ref().is_none_or(|run| run.points.is_empty()));
     let smoothing = move |event| {
         let value: f32 = event_target_value(&event).parse().unwrap_or(80.0);
@@ -74,6 +134,11 @@ pub fn Charts() -> impl IntoView {
                     ></button>
                     {page.say(Lang::log_scale)}
                 </label>
+                <Show when=move || look.is_zoomed()>
+                    <button class="link" data-testid="chart-whole" on:click=move |_| look.show_all()>
+                        {page.say(Lang::whole_run)}
+                    </button>
+                </Show>
                 <span class="end">
                     <button
                         data-testid="chart-table"
@@ -85,13 +150,62 @@ pub fn Charts() -> impl IntoView {
                             if look.table.get() { lang.chart() } else { lang.table() }
                         }}
                     </button>
+                    <Save look />
                 </span>
             </div>
+            <Compare look />
         </div>
     }
 }
 
-fn format_value(measure: Measure, value: f32) -> String {
+/// The earlier runs of this visit, each with what differs from the present one; a press draws it or takes it away.
+#[component]
+fn Compare(look: Look) -> impl IntoView {
+    let page = expect_context::<Page>();
+    // The latest number tells that there is another one; the runs themselves are not compared with every picture.
+    let latest = page.slice(|state| state.past.runs().last().map(|past| past.number));
+    let present = page.slice(|state| state.run.as_ref().map(|run| run.config.clone()));
+    move || {
+        latest.track();
+        let (lang, Some(present)) = (page.lang.get(), present.get()) else { return None };
+        let runs: Vec<_> = page.state.with_untracked(|state| state.past.runs().iter().rev().cloned().collect());
+        let chip = |past: Arc<PastRun>| {
+            let number = past.number;
+            let differences = lang.differences(&past.config, &present);
+            let differences =
+                if differences.is_empty() { lang.same_settings().to_owned() } else { differences.join(", ") };
+            view! {
+                <button
+                    class="chip"
+                    data-testid=format!("compare-{number}")
+                    aria-pressed=move || look.compared.with(|compared| compared.contains(&number)).to_string()
+                    on:click=move |_| {
+                        look.compared
+                            .update(|compared| {
+                                if !compared.remove(&number) {
+                                    compared.insert(number);
+                                }
+                            });
+                    }
+                >
+                    <b>{lang.run_name(number)}</b>
+                    <span>{differences}</span>
+                </button>
+            }
+        };
+        (!runs.is_empty()).then(|| {
+            view! {
+                <div class="earlier" role="group" aria-label=lang.compare_with()>
+                    <span>{lang.compare_with()}</span>
+                    {runs.into_iter().map(chip).collect::<Vec<_>>()}
+                </div>
+            }
+        })
+    }
+}
+
+/// A value as the charts write it.
+pub fn format_value(measure: Measure, value: f32) -> String {
     match measure {
         Measure::Loss => decimal(value.into(), 3),
         Measure::Accuracy => percent(value, 1),
@@ -108,11 +222,17 @@ fn Chart(measure: Measure, look: Look) -> impl IntoView {
     let config = page.slice(|state| state.run.as_ref().map_or(state.settings.clone(), |run| run.config.clone()));
     let epochs = Memo::new(move |_| config.with(|config| config.epochs));
     // The domain changes once: at the first tenth point of the smoothed or validated accuracy above 90 %.
+    let generation = page.slice(|state| (state.run.as_ref().map(|run| run.generation), state.past.runs().len()));
     let settled = page.slice(move |state| {
         let run = state.run.as_ref();
         measure == Measure::Accuracy && run.is_some_and(|run| run.config.finetune.is_none() && reads_ninety(run))
     });
-    let axis = Memo::new(move |_| Axis::new(measure, look.log.get(), settled.get()));
+    let axis = Memo::new(move |_| look.axis(measure, settled.get()));
+    let span = look.span;
+    let compared = Memo::new(move |_| {
+        let _ = generation.get();
+        page.state.with_untracked(|state| Arc::new(look.compared_lines(state, measure)))
+    });
     let points = page.slice(|state| state.run.as_ref().map_or((0, 0), |run| (run.points.len(), run.generation)));
     let scores = page.slice(move |state| {
         let run = state.run.as_ref();
@@ -137,12 +257,14 @@ fn Chart(measure: Measure, look: Look) -> impl IntoView {
                 latest.set(None);
                 return clear(&canvas);
             };
-            let axis = axis.get_untracked();
+            let view = View { axis: axis.get_untracked(), span: span.get_untracked() };
+            let axis = view.axis;
+            let past: Vec<_> = compared.get_untracked().iter().map(|(_, line)| line.clone()).collect();
             smoothed.update_value(|smoothed| {
                 let steps = (run.generation, run.config.steps());
                 smoothed.update(&run.points, measure, axis, look.smoothing.get_untracked(), steps);
                 latest.set(smoothed.values().last().copied());
-                draw_lines(&canvas, run, measure, axis, smoothed.values());
+                draw_lines(&canvas, run, measure, view, smoothed.values(), &past);
             });
         });
     });
@@ -150,7 +272,8 @@ fn Chart(measure: Measure, look: Look) -> impl IntoView {
     {
         let (draw, visible) = (draw.clone(), visible.clone());
         Effect::new(move |_| {
-            let _ = (points.get(), axis.get());
+            let _ = (points.get(), axis.get(), span.get());
+            compared.track();
             look.smoothing.track();
             canvas.track();
             if *visible.borrow() {
@@ -163,31 +286,37 @@ fn Chart(measure: Measure, look: Look) -> impl IntoView {
     let x = move |place: f32| format!("{:.2}%", place * 100.0);
     let grid = move || {
         let axis = axis.get();
-        axis.ticks().map(|(value, label)| {
+        let tick = |(value, label): (f32, String)| {
             let y = x(axis.place(value));
             view! {
                 <line class="grid" x1="0" x2="100%" y1=y.clone() y2=y.clone() />
                 <text class="y" x="0" y=y dx="-.65em" dy=".32em">{label}</text>
             }
-        })
+        };
+        axis.ticks().into_iter().map(tick).collect::<Vec<_>>()
     };
     let columns = move || {
         let epochs = epochs.get();
-        epoch_ticks(epochs)
-            .map(|epoch| {
-                let place = x(epoch as f32 / epochs as f32);
-                let key = epoch == 0 || epoch == epochs || 2 * epoch == epochs;
-                let last = epoch == epochs;
+        let ticks = span.get().ticks(epochs);
+        let count = ticks.len();
+        ticks
+            .into_iter()
+            .enumerate()
+            .map(|(index, (epoch, label))| {
+                let place = x(span.get().place(epoch / epochs as f32));
+                let key = index == 0 || index + 1 == count || 2 * index + 1 == count;
+                let last = epoch == epochs as f32;
                 view! {
                     <line class="grid" x1=place.clone() x2=place.clone() y1="97%" y2="100%" />
-                    <text class="x" class:k=key class:last=last x=place y="100%" dy="1.4em">{epoch}</text>
+                    <text class="x" class:k=key class:last=last x=place y="100%" dy="1.4em">{label}</text>
                 }
             })
             .collect::<Vec<_>>()
     };
     let validated = move || {
-        let (axis, scores, epochs) = (axis.get(), scores.get(), epochs.get() as f32);
-        let places: Vec<_> = scores.iter().map(|(epoch, value)| (*epoch as f32 / epochs, axis.place(*value))).collect();
+        let (axis, span, scores, epochs) = (axis.get(), span.get(), scores.get(), epochs.get() as f32);
+        let place = |(epoch, value): &(u32, f32)| (span.place(*epoch as f32 / epochs), axis.place(*value));
+        let places: Vec<_> = scores.iter().map(place).collect();
         let lines: Vec<_> = places
             .windows(2)
             .map(|pair| {
@@ -198,19 +327,39 @@ fn Chart(measure: Measure, look: Look) -> impl IntoView {
             .collect();
         let dots: Vec<_> = places
             .iter()
-            .filter(|(_, y)| *y <= 1.0)
+            .filter(|(x, y)| (0.0..=1.0).contains(y) && (0.0..=1.0).contains(x))
             .map(|(px, py)| view! { <circle class="dot" cx=x(*px) cy=x(*py) r="3.6" /> })
             .collect();
-        let best = best.get().map(|epoch| {
-            view! { <circle class="best" cx=x(epoch as f32 / epochs) cy="100%" r="3" /> }
+        let best = best.get().map(|epoch| span.place(epoch as f32 / epochs));
+        let best = best.filter(|place| (0.0..=1.0).contains(place)).map(|place| {
+            view! { <circle class="best" cx=x(place) cy="100%" r="3" /> }
         });
         view! { {lines} {dots} {best} }
+    };
+    // The name of an earlier run stands at the end of its line.
+    let names = move || {
+        let (axis, span, lang) = (axis.get(), span.get(), page.lang.get());
+        let name = |(number, line): &(u32, Vec<(f32, f32)>)| {
+            let (along, value) = *line.iter().rev().find(|(along, _)| span.place(*along) <= 1.0)?;
+            let (left, top) = (span.place(along), axis.place(value));
+            let seen = (0.0..=1.0).contains(&left) && (0.0..=1.0).contains(&top);
+            seen.then(|| {
+                view! {
+                    <text class="past" class:before={left > 0.85} x=x(left) y=x(top) dy="-.4em">
+                        {lang.run_name(*number)}
+                    </text>
+                }
+            })
+        };
+        compared.get().iter().filter_map(name).collect::<Vec<_>>()
     };
     let broken = move || {
         let lang = page.lang.get();
         faults
             .get()
             .into_iter()
+            .map(|(along, failure)| (span.get().place(along), failure))
+            .filter(|(place, _)| (0.0..=1.0).contains(place))
             .map(|(place, failure)| {
                 view! {
                     <line class="break" x1=x(place) x2=x(place) y1="0" y2="100%" />
@@ -228,7 +377,9 @@ fn Chart(measure: Measure, look: Look) -> impl IntoView {
             let run = state.run.as_ref()?;
             let point = run.points.get(index)?;
             let smooth = smoothed.with_value(|smoothed| smoothed.values().get(index).copied());
-            Some(hover_box(run, measure, point.step, measure.of(point), smooth))
+            let (along, rows) = hover_box(run, measure, point.step, measure.of(point), smooth);
+            let place = span.get().place(along);
+            (0.0..=1.0).contains(&place).then_some((place, rows))
         })
     };
     let cross =
@@ -258,16 +409,64 @@ fn Chart(measure: Measure, look: Look) -> impl IntoView {
     let to_point = move |place: f32| {
         page.state.with_untracked(|state| {
             let run = state.run.as_ref()?;
-            nearest(&run.points, &run.config, place)
+            nearest(&run.points, &run.config, span.get_untracked().along(place))
         })
     };
     let plot = NodeRef::<html::Div>::new();
-    let hover = move |event: leptos::ev::PointerEvent| {
-        let Some(plot) = plot.get_untracked() else { return };
-        let bounds = plot.get_bounding_client_rect();
-        let place = (f64::from(event.client_x()) - bounds.left()) / bounds.width().max(1.0);
-        look.at.set(to_point(place as f32));
+    // Two corners of the part that is being chosen, from the chart's upper left.
+    let drag = RwSignal::new(None::<[(f32, f32); 2]>);
+    let corner = move |event: &leptos::ev::PointerEvent| {
+        let bounds = plot.get_untracked()?.get_bounding_client_rect();
+        let x = (f64::from(event.client_x()) - bounds.left()) / bounds.width().max(1.0);
+        let y = (f64::from(event.client_y()) - bounds.top()) / bounds.height().max(1.0);
+        Some((x as f32, y as f32))
     };
+    let press = move |event: leptos::ev::PointerEvent| {
+        if event.button() != 0 || points.get_untracked().0 == 0 {
+            return;
+        }
+        if let (Some(plot), Some(corner)) = (plot.get_untracked(), corner(&event)) {
+            // Pointer events made by a program have no pointer to capture; they choose all the same.
+            let _ = plot.set_pointer_capture(event.pointer_id());
+            drag.set(Some([corner, corner]));
+        }
+    };
+    let hover = move |event: leptos::ev::PointerEvent| {
+        let Some(corner) = corner(&event) else { return };
+        if drag.get_untracked().is_some() {
+            drag.update(|drag| {
+                if let Some([_, to]) = drag {
+                    *to = (corner.0.clamp(0.0, 1.0), corner.1.clamp(0.0, 1.0));
+                }
+            });
+            look.at.set(None);
+        } else {
+            look.at.set(to_point(corner.0));
+        }
+    };
+    let release = move |_: leptos::ev::PointerEvent| {
+        let Some(part) = drag.try_update(Option::take).flatten().and_then(chosen) else { return };
+        if let Some((from, to)) = part.across {
+            span.update(|span| *span = span.part(from, to));
+        }
+        if let Some((from, to)) = part.down {
+            look.values(measure).set(Some(axis.get_untracked().part(from, to)));
+        }
+    };
+    let chosen_part = move || {
+        let part = drag.get().and_then(chosen)?;
+        let ((left, right), (top, bottom)) = (part.across.unwrap_or((0.0, 1.0)), part.down.unwrap_or((0.0, 1.0)));
+        Some(view! {
+            <div
+                class="part"
+                style:--l=x(left)
+                style:--w=x(right - left)
+                style:--t=x(top)
+                style:--h=x(bottom - top)
+            ></div>
+        })
+    };
+    let hovered_place = move || untrack(hovered).map(|(place, _)| place);
     let walk = move |event: leptos::ev::KeyboardEvent| {
         let (count, batches) = page.state.with_untracked(|state| {
             state.run.as_ref().map_or((0, 1), |run| (run.points.len(), run.config.batches_per_epoch() as usize))
@@ -281,6 +480,17 @@ fn Chart(measure: Measure, look: Look) -> impl IntoView {
             "PageDown" => at + batches,
             "Home" => 0,
             "End" => last,
+            "Escape" => {
+                if drag.try_update(Option::take).flatten().is_none() {
+                    look.show_all();
+                }
+                return;
+            }
+            key @ ("+" | "=" | "-") => {
+                let around = hovered_place().unwrap_or(0.5);
+                span.update(|span| *span = span.scaled(around, if key == "-" { 2.0 } else { 0.5 }));
+                return;
+            }
             _ => return,
         };
         event.prevent_default();
@@ -302,6 +512,13 @@ fn Chart(measure: Measure, look: Look) -> impl IntoView {
             class="chart"
             data-testid=testid
             data-points=move || points.get().0
+            data-zoom=move || {
+                let ((from, to), epochs) = (span.get().ends(), epochs.get() as f32);
+                (!span.get().is_whole()).then(|| format!("{:.2}-{:.2}", from * epochs, to * epochs))
+            }
+            data-values=move || {
+                look.values(measure).get().map(|(low, high)| format!("{low:.4}-{high:.4}"))
+            }
             tabindex="0"
             role="group"
             aria-label=page.say(label)
@@ -314,8 +531,13 @@ fn Chart(measure: Measure, look: Look) -> impl IntoView {
             </figcaption>
             <div
                 class="plot"
+                class:zoomed=move || look.is_zoomed()
                 node_ref=plot
+                on:pointerdown=press
                 on:pointermove=hover
+                on:pointerup=release
+                on:pointercancel=move |_| drag.set(None)
+                on:dblclick=move |_| look.show_all()
                 on:pointerleave=move |_| look.at.set(None)
             >
                 <svg class="axis" aria-hidden="true">
@@ -326,9 +548,11 @@ fn Chart(measure: Measure, look: Look) -> impl IntoView {
                 <canvas node_ref=canvas aria-hidden="true"></canvas>
                 <svg class="over-lines" aria-hidden="true">
                     {validated}
+                    {names}
                     {broken}
                     {cross}
                 </svg>
+                {chosen_part}
                 {tip}
                 <Show when=move || points.get().0 == 0>
                     <p class="say">
@@ -340,7 +564,25 @@ fn Chart(measure: Measure, look: Look) -> impl IntoView {
     }
 }
 
-fn value_of(measure: Measure, score: &crate::training::Score) -> f32 {
+/// The part of a chart that is chosen by a drag: from side to side, from top to bottom, or both.
+struct Part {
+    across: Option<(f32, f32)>,
+    down: Option<(f32, f32)>,
+}
+
+/// What a drag chooses. One that is nearly level chooses batches, one that is nearly upright values, any other both; one
+/// that is hardly one is a click.
+fn chosen([from, to]: [(f32, f32); 2]) -> Option<Part> {
+    let (wide, high) = ((to.0 - from.0).abs(), (to.1 - from.1).abs());
+    let part = Part {
+        across: (wide >= 0.02 && (wide >= 0.08 || high < 0.25)).then(|| (from.0.min(to.0), from.0.max(to.0))),
+        down: (high >= 0.25).then(|| (from.1.min(to.1), from.1.max(to.1))),
+    };
+    (part.across.is_some() || part.down.is_some()).then_some(part)
+}
+
+/// A validation's value.
+pub fn value_of(measure: Measure, score: &crate::training::Score) -> f32 {
     match measure {
         Measure::Loss => score.loss,
         Measure::Accuracy => score.accuracy(),
@@ -348,7 +590,7 @@ fn value_of(measure: Measure, score: &crate::training::Score) -> f32 {
 }
 
 /// Whether a run has once read 90 % right: by a validation, or on average over some batches.
-fn reads_ninety(run: &Run) -> bool {
+pub fn reads_ninety(run: &Run) -> bool {
     const BATCHES: usize = 20;
     let validated = run.scores.iter().any(|(_, score)| score.accuracy() >= 0.9);
     let recent = run.points.len().checked_sub(BATCHES).map(|from| &run.points[from..]);

@@ -12,7 +12,7 @@ use wasm_bindgen::closure::Closure;
 use web_sys::{CanvasRenderingContext2d, HtmlCanvasElement, IntersectionObserver, IntersectionObserverEntry};
 
 use super::browser::{OncePerFrame, window};
-use super::plot::{Axis, Measure, along};
+use super::plot::{Axis, Measure, Span, along};
 use super::state::Run;
 
 /// Draws when the canvas comes into view, when its size changes and when the theme does.
@@ -80,8 +80,24 @@ pub fn clear(canvas: &HtmlCanvasElement) {
     }
 }
 
-/// Draws the raw line and the smoothed one over it.
-pub fn draw_lines(canvas: &HtmlCanvasElement, run: &Run, measure: Measure, axis: Axis, smoothed: &[f32]) {
+/// What of a chart is on show.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct View {
+    /// Up and down.
+    pub axis: Axis,
+    /// From left to right.
+    pub span: Span,
+}
+
+/// Draws the lines of earlier runs (places along the run, and values), the raw line and the smoothed one over them.
+pub fn draw_lines(
+    canvas: &HtmlCanvasElement,
+    run: &Run,
+    measure: Measure,
+    view: View,
+    smoothed: &[f32],
+    past: &[Vec<(f32, f32)>],
+) {
     let ratio = window().device_pixel_ratio();
     let width = (f64::from(canvas.client_width()) * ratio).round();
     let height = (f64::from(canvas.client_height()) * ratio).round();
@@ -91,20 +107,27 @@ pub fn draw_lines(canvas: &HtmlCanvasElement, run: &Run, measure: Measure, axis:
     }
     let (Some(context), true) = (context(canvas), width > 0.0 && height > 0.0) else { return };
     context.clear_rect(0.0, 0.0, width, height);
-    let clay = window().get_computed_style(canvas).ok().flatten();
-    let clay = clay.and_then(|style| style.get_property_value("--clay").ok()).unwrap_or_default();
-    context.set_stroke_style_str(clay.trim());
     context.set_line_join("round");
     context.set_line_cap("round");
-    let steps = run.points.iter().map(|point| point.step);
-    let raw = steps.clone().zip(run.points.iter().map(|point| measure.of(point)));
-    let smooth = steps.zip(smoothed.iter().copied());
+    let style = window().get_computed_style(canvas).ok().flatten();
+    let colour = |name| style.as_ref().and_then(|style| style.get_property_value(name).ok()).unwrap_or_default();
+    context.set_stroke_style_str(colour("--ink").trim());
+    context.set_global_alpha(0.4);
+    context.set_line_width(1.5 * ratio);
+    for line in past {
+        trace(&context, line.iter().copied(), &[], view, (width, height));
+    }
+    context.set_stroke_style_str(colour("--clay").trim());
+    let places = run.points.iter().map(|point| along(point.step, &run.config));
+    let raw = places.clone().zip(run.points.iter().map(|point| measure.of(point)));
+    let smooth = places.zip(smoothed.iter().copied());
     context.set_global_alpha(0.32);
     context.set_line_width(ratio);
-    trace(&context, raw, axis, run, (width, height));
+    let gaps: Vec<f32> = run.resumed.iter().map(|step| along(*step, &run.config)).collect();
+    trace(&context, raw, &gaps, view, (width, height));
     context.set_global_alpha(1.0);
     context.set_line_width(2.25 * ratio);
-    trace(&context, smooth, axis, run, (width, height));
+    trace(&context, smooth, &gaps, view, (width, height));
 }
 
 /// Half of the gap where a run was taken up again, in pixels of the screen.
@@ -114,19 +137,21 @@ const GAP: f64 = 2.5;
 /// their first, least, greatest and last.
 fn trace(
     context: &CanvasRenderingContext2d,
-    points: impl Iterator<Item = (u32, f32)>,
-    axis: Axis,
-    run: &Run,
+    points: impl Iterator<Item = (f32, f32)>,
+    gaps: &[f32],
+    view: View,
     (width, height): (f64, f64),
 ) {
     context.begin_path();
     let mut column: Option<Column> = None;
     let (mut skip_to, mut broken) = (f64::NEG_INFINITY, false);
     let gap = GAP * window().device_pixel_ratio();
+    // Far outside is enough: the canvas cuts it off, and an endless number would end the line.
+    let across = |along: f32| f64::from(view.span.place(along).clamp(-100.0, 100.0)) * width;
     // The points come in order, and so do the gaps.
-    let mut gaps = run.resumed.iter().map(|step| f64::from(along(*step, &run.config)) * width).peekable();
-    for (step, value) in points {
-        let x = f64::from(along(step, &run.config)) * width;
+    let mut gaps = gaps.iter().map(|along| across(*along)).peekable();
+    for (along, value) in points {
+        let x = across(along);
         if let Some(at) = gaps.next_if(|at| *at - gap < x) {
             if let Some(column) = column.take() {
                 column.draw(context);
@@ -137,8 +162,7 @@ fn trace(
         if x < skip_to {
             continue;
         }
-        // Far outside is enough: the canvas cuts it off, and an endless number would end the line.
-        let y = f64::from(axis.place(value).clamp(-2.0, 3.0)) * height;
+        let y = f64::from(view.axis.place(value).clamp(-100.0, 100.0)) * height;
         if !y.is_finite() {
             continue;
         }

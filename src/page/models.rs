@@ -353,13 +353,14 @@ fn curve(
     let axis = Axis::new(measure, true, settled);
     let x = |epoch: u32| 40.0 + 250.0 * epoch as f32 / epochs.max(1) as f32;
     let y = |value: f32| 6.0 + 96.0 * axis.place(value).clamp(0.0, 1.0);
-    let ticks = axis.ticks().map(|(value, label)| {
+    let ticks = axis.ticks().into_iter().map(|(value, label)| {
         let y = y(value).to_string();
         view! {
             <line class="grid" x1="40" x2="290" y1=y.clone() y2=y.clone() />
             <text x="34" y=y dy=".32em" text-anchor="end">{label}</text>
         }
     });
+    let ticks = ticks.collect::<Vec<_>>();
     let path = |(_, history, config): (&str, Option<&History>, Option<&RunConfig>), class: &'static str| {
         let history = history?;
         let points: Vec<String> =

@@ -3,12 +3,14 @@
 
 pub mod keep;
 pub mod mistakes;
+pub mod past;
 mod recipe;
 
 use serde_bytes::ByteBuf;
 
 use self::keep::{Keep, KeepAction};
 use self::mistakes::{Mistakes, MistakesAction};
+use self::past::Past;
 pub use self::recipe::Preview;
 use crate::data::PIXELS;
 use crate::data::augment::Augmentation;
@@ -322,6 +324,8 @@ pub struct PageState {
     pub settings: RunConfig,
     /// The run on show.
     pub run: Option<Run>,
+    /// Earlier runs of this visit.
+    pub past: Past,
     /// What the network made of the drawing.
     pub answer: Option<Answer>,
     /// The mistakes of the latest test.
@@ -356,6 +360,7 @@ impl PageState {
             data: DataProgress::default(),
             settings,
             run: None,
+            past: Past::default(),
             answer: None,
             mistakes: Mistakes::default(),
             preview: Preview::default(),
@@ -681,6 +686,9 @@ impl PageState {
         self.active_since = None;
         self.leave_kept();
         let generation = self.run.as_ref().map_or(0, |run| run.generation + 1);
+        if let Some(run) = self.run.take() {
+            self.past.keep(run);
+        }
         self.run = Some(Run { generation, ..Run::new(config.clone()) });
         self.phase = Phase::Training(Activity::Starting);
         let run = self.next_run();

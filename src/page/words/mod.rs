@@ -27,6 +27,7 @@ macro_rules! words {
     };
 }
 
+mod charts;
 mod keep;
 mod mistakes;
 pub(super) mod recipe;
