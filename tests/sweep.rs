@@ -5,6 +5,7 @@ use wasm_bindgen_test::wasm_bindgen_test as test;
 #[cfg(target_arch = "wasm32")]
 wasm_bindgen_test::wasm_bindgen_test_configure!(run_in_dedicated_worker);
 
+use kiln::data::augment::Augmentation;
 use kiln::training::sweep::{
     Axis, COMPLETE_BEFORE_PRUNING, Search, Setting, Sweep, SweepConfig, SweepError, TrialState, Verdict, best,
 };
@@ -58,15 +59,30 @@ fn a_trial_runs_the_base_with_its_settings_and_opens_at_full_length() {
         axis(Setting::BatchSize, &[64.0]),
         axis(Setting::WeightDecay, &[0.02]),
         axis(Setting::Dropout, &[0.3]),
+        axis(Setting::Augmentation, &[0.5]),
     ];
     let base = RunConfig { seed: 9, epochs: 10, ..RunConfig::default() };
     let config = SweepConfig { base: base.clone(), ..config(Search::Grid, 1, axes) };
     let mut sweep = Sweep::new(config.clone()).unwrap();
     let mut expected = RunConfig { learning_rate: 0.01, batch_size: 64, weight_decay: 0.02, ..base };
     expected.network.dropout = 0.3;
+    expected.augmentation = Augmentation::ROBUST.times(0.5);
     assert_eq!(config.recipe(&sweep.trials()[0]), expected);
     assert_eq!(sweep.begin(), Some(RunConfig { epochs: 3, ..expected }));
     assert_eq!(sweep.begin(), None);
+}
+
+#[test]
+fn an_augmentation_is_a_multiple_of_the_robust_one_and_keeps_its_bounds() {
+    let robust = Augmentation::ROBUST;
+    assert_eq!((robust.times(0.0), robust.times(1.0)), (Augmentation::NONE, robust));
+    let half = robust.times(0.5);
+    assert_eq!((half.rotation.strength, half.scale.strength), (10.0, 0.08));
+    assert_eq!(half.rotation.probability, robust.rotation.probability);
+    let (low, high) = Setting::Augmentation.bounds().into_inner();
+    for factor in [low, high] {
+        assert_eq!(robust.times(factor as f32).out_of_bounds(), None);
+    }
 }
 
 #[test]
@@ -161,6 +177,17 @@ fn the_last_epoch_is_never_pruned() {
     }
     assert_eq!(play(&mut sweep, &[1]), Verdict::GoOn);
     assert_eq!(sweep.trials()[3].state, TrialState::Done);
+}
+
+#[test]
+fn a_run_whose_loss_is_no_number_ends_alone_and_keeps_what_it_had() {
+    let mut sweep = plan(2, 2);
+    sweep.begin();
+    sweep.report(score(50), 1.0);
+    sweep.end(TrialState::Diverged, 2.0);
+    assert!(sweep.begin().is_some());
+    let trial = &sweep.trials()[0];
+    assert_eq!((trial.state, trial.best, trial.epochs, trial.seconds), (TrialState::Diverged, Some(score(50)), 1, 2.0));
 }
 
 #[test]

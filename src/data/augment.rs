@@ -151,6 +151,17 @@ impl Augmentation {
     /// The presets by name, as an address on the page names them.
     pub const PRESETS: [(&str, Self); 3] = [("none", Self::NONE), ("gentle", Self::GENTLE), ("robust", Self::ROBUST)];
 
+    /// The same changes, that many times as strong; none at 0.
+    pub fn times(&self, factor: f32) -> Self {
+        let mut other = if factor > 0.0 { *self } else { Self::NONE };
+        for change in Change::ALL {
+            let strength = &mut other.amount_mut(change).strength;
+            // Three digits, so that it is written as it is.
+            *strength = (*strength * factor * 1000.0).round() / 1000.0;
+        }
+        other
+    }
+
     /// The amount of one change.
     pub fn amount(&self, change: Change) -> Amount {
         match change {

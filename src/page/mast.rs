@@ -18,6 +18,7 @@ pub fn Mast() -> impl IntoView {
     let compared = page.slice(|state| state.tuning.shown_arm().is_some());
     let collects = page.slice(|state| state.shows_digits());
     let shelf = page.slice(PageState::has_shelf);
+    let tuned = page.slice(|state| state.sweeps.sweep.is_some());
     view! {
         <header class="mast">
             <div class="wrap">
@@ -42,6 +43,9 @@ pub fn Mast() -> impl IntoView {
                     </Show>
                     <Show when=move || collects.get()>
                         <a href="#digits">{page.say(Lang::your_digits)}</a>
+                    </Show>
+                    <Show when=move || tuned.get()>
+                        <a href="#sweep">{page.say(Lang::tuning)}</a>
                     </Show>
                     <a href="#inside">{page.say(Lang::nav_inside)}</a>
                     <Show when=move || shelf.get()>

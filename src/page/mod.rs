@@ -31,6 +31,7 @@ mod save;
 pub mod settings;
 pub mod state;
 mod story;
+mod sweep;
 pub mod words;
 
 use std::rc::Rc;
@@ -41,6 +42,7 @@ use wasm_bindgen::JsCast;
 use self::browser::{OncePerFrame, after, document, now, recall, remember, window, write_address};
 use self::engine::Engine;
 use self::settings::{Note, Settings};
+use self::state::sweep::SweepAction;
 use self::state::{Action, PageState, Phase, Request, WayOn};
 use self::words::{Lang, Text, Token};
 use crate::protocol::{DeviceReason, Event};
@@ -118,8 +120,14 @@ impl Page {
 
     /// Does what the user asked for.
     pub fn act(self, action: Action) {
-        let writes_address =
-            matches!(action, Action::Configure(_) | Action::Recover(_) | Action::UseDevice(_) | Action::FineTune(_));
+        let writes_address = matches!(
+            action,
+            Action::Configure(_)
+                | Action::Recover(_)
+                | Action::UseDevice(_)
+                | Action::FineTune(_)
+                | Action::Tune(SweepAction::Open(_))
+        );
         let opens_sheet = action == Action::Recover(WayOn::ChangeRecipe);
         let requests = self.state.try_update(|state| state.act(action, now()));
         self.answer(requests.unwrap_or_default());
@@ -250,6 +258,7 @@ pub fn App(
             <mistakes::Mistakes />
             <comparison::BeforeAndAfter />
             <digits::YourDigits />
+            <sweep::Room />
             <inside::Inside />
             <models::Models />
         </main>

@@ -3,6 +3,7 @@
 
 use leptos::prelude::*;
 
+use super::state::sweep::SweepAction;
 use super::state::{Action, Activity, PageState, Phase, finetune};
 use super::words::{Lang, Text};
 use super::{Page, bold, browser, speed_key};
@@ -78,7 +79,11 @@ pub fn primary(state: &PageState, lang: Lang) -> Option<Button> {
             }),
             None => Some(button("teach", Action::FineTune(finetune::Act::Mode(true)), Lang::teach_it, "")),
         },
-        Phase::Evaluating { .. } | Phase::Failed(_) => None,
+        Phase::Swept => {
+            let best = state.sweeps.best()?;
+            Some(button("sweep-best", Action::Tune(SweepAction::Open(best)), Lang::use_best, PLAY))
+        }
+        Phase::Evaluating { .. } | Phase::Sweeping | Phase::Failed(_) => None,
     }
 }
 
@@ -94,6 +99,10 @@ fn secondaries(state: &PageState) -> Vec<Button> {
         _ if state.resumable().is_some() => Vec::new(),
         Phase::LoadingData | Phase::Ready if state.can_train() && !state.tunes() => vec![step()],
         Phase::Training(_) | Phase::Evaluating { .. } => vec![stop()],
+        Phase::Sweeping => vec![button("sweep-stop", Action::Tune(SweepAction::Stop), Lang::sweep_stop, STOP)],
+        Phase::Swept => {
+            vec![Button { enabled: state.can_train(), ..button("train", Action::Train, Lang::train, "") }]
+        }
         Phase::Paused => vec![step(), stop()],
         Phase::Finished { stopped: true } => {
             let again = button("train", Action::Train, Lang::train_again, "");
@@ -230,7 +239,20 @@ fn shown(state: &PageState, lang: Lang) -> Option<Shown> {
             let left = vec![lang.forecast(images / speed.max(1.0))];
             Some(Shown { parts: 0, filled: 0.0, left, right: Vec::new() })
         }
-        Phase::Failed(_) => None,
+        Phase::Sweeping => {
+            let tuning = &state.sweeps;
+            let (all, trial) = (tuning.trials().len() as u32, tuning.running());
+            let (sweep, (index, trial)) = (tuning.sweep.as_ref()?, trial?);
+            let left = vec![
+                lang.run_of(index + 1, all as usize),
+                lang.epoch_of((trial.epochs + 1).min(sweep.config.epochs), sweep.config.epochs),
+            ];
+            let speed = (tuning.images_per_second > 0.0).then(|| lang.speed(tuning.images_per_second));
+            let parts = if all <= MOST_SEGMENTS { all } else { 1 };
+            let done = index as f32 + tuning.share();
+            Some(Shown { parts, filled: done / all as f32 * parts as f32, left, right: speed.into_iter().collect() })
+        }
+        Phase::Swept | Phase::Failed(_) => None,
     }
 }
 

@@ -9,6 +9,7 @@ use rand::{Rng, RngExt};
 use serde::{Deserialize, Serialize};
 
 use super::{RunConfig, Score, config};
+use crate::data::augment::Augmentation;
 use crate::data::order::{Stream, rng};
 
 /// A setting that can be tuned.
@@ -23,11 +24,14 @@ pub enum Setting {
     WeightDecay,
     /// [`crate::model::NetworkConfig::dropout`].
     Dropout,
+    /// [`RunConfig::augmentation`]: how many times as strong as [`Augmentation::ROBUST`].
+    Augmentation,
 }
 
 impl Setting {
     /// All of them, in the order in which they are shown.
-    pub const ALL: [Setting; 4] = [Setting::LearningRate, Setting::BatchSize, Setting::WeightDecay, Setting::Dropout];
+    pub const ALL: [Setting; 5] =
+        [Setting::LearningRate, Setting::BatchSize, Setting::WeightDecay, Setting::Dropout, Setting::Augmentation];
 
     /// What its values must keep.
     pub fn bounds(self) -> RangeInclusive<f64> {
@@ -36,6 +40,8 @@ impl Setting {
             Setting::BatchSize => f64::from(*config::BATCH_SIZE.start())..=f64::from(*config::BATCH_SIZE.end()),
             Setting::WeightDecay => config::WEIGHT_DECAY,
             Setting::Dropout => config::DROPOUT,
+            // Beyond it a strength is out of its own bounds.
+            Setting::Augmentation => 0.0..=2.0,
         }
     }
 
@@ -44,12 +50,26 @@ impl Setting {
         matches!(self, Setting::LearningRate | Setting::WeightDecay)
     }
 
+    /// Its value in a recipe; none where an augmentation is no multiple of the one that is tuned.
+    pub fn get(self, config: &RunConfig) -> Option<f64> {
+        match self {
+            Setting::LearningRate => Some(config.learning_rate),
+            Setting::BatchSize => Some(f64::from(config.batch_size)),
+            Setting::WeightDecay => Some(config.weight_decay),
+            Setting::Dropout => Some(config.network.dropout),
+            Setting::Augmentation => {
+                [0.0, 1.0].into_iter().find(|factor| config.augmentation == Augmentation::ROBUST.times(*factor as f32))
+            }
+        }
+    }
+
     fn set(self, config: &mut RunConfig, value: f64) {
         match self {
             Setting::LearningRate => config.learning_rate = value,
             Setting::BatchSize => config.batch_size = value as u32,
             Setting::WeightDecay => config.weight_decay = value,
             Setting::Dropout => config.network.dropout = value,
+            Setting::Augmentation => config.augmentation = Augmentation::ROBUST.times(value as f32),
         }
     }
 }

@@ -16,6 +16,7 @@ use crate::page::mast::DeviceChoices;
 use crate::page::modal::Modal;
 use crate::page::settings::{Field, is_changed};
 use crate::page::state::{Action, PageState};
+use crate::page::sweep::Tuning;
 use crate::page::words::{Lang, Text};
 
 /// A folded part of the sheet.
@@ -31,6 +32,8 @@ pub enum Group {
     Regularisation,
     /// The digits.
     Data,
+    /// Tuning.
+    Sweep,
     /// What runs it.
     Device,
 }
@@ -43,6 +46,7 @@ impl Group {
             Group::Schedule => "schedule",
             Group::Regularisation => "regularisation",
             Group::Data => "data",
+            Group::Sweep => "sweep",
             Group::Device => "device",
         }
     }
@@ -54,6 +58,7 @@ impl Group {
             Group::Schedule => Lang::schedule_and_stopping,
             Group::Regularisation => Lang::regularisation,
             Group::Data => Lang::data,
+            Group::Sweep => Lang::tuning,
             Group::Device => Lang::device,
         }
     }
@@ -67,6 +72,7 @@ impl Group {
             Group::Schedule => lang.schedule_summary(config),
             Group::Regularisation => lang.regularisation_summary(config),
             Group::Data => lang.data_summary(config.train_size, state.data.total_train_images, &state.data.name),
+            Group::Sweep => lang.tuning_summary(&state.sweeps),
             Group::Device => {
                 state.device.as_ref().map_or(String::new(), |device| lang.chosen(device.kind, &device.reason))
             }
@@ -107,6 +113,8 @@ pub fn Sheet() -> impl IntoView {
                             (test > 0).then(|| page.lang.get().data_split(validation, test))
                         }}
                     </p>
+                </Folded> <Folded group=Group::Sweep>
+                    <Tuning />
                 </Folded> <Folded group=Group::Device>
                     <DeviceChoices />
                 </Folded>

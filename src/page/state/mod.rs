@@ -5,6 +5,7 @@ pub mod keep;
 pub mod mistakes;
 pub mod past;
 mod recipe;
+pub mod sweep;
 
 use serde_bytes::ByteBuf;
 
@@ -12,6 +13,7 @@ use self::keep::{Keep, KeepAction};
 use self::mistakes::{Mistakes, MistakesAction};
 use self::past::Past;
 pub use self::recipe::Preview;
+use self::sweep::{SweepAction, Tuning};
 use crate::data::PIXELS;
 use crate::data::augment::Augmentation;
 use crate::protocol::{Command, DataProgress, DeviceKind, DeviceReason, Event, Failure, LayerMaps, RunId, VERSION};
@@ -53,6 +55,10 @@ pub enum Phase {
         /// Before its last step.
         stopped: bool,
     },
+    /// A sweep is going.
+    Sweeping,
+    /// A sweep ended, with something to show.
+    Swept,
     /// Something failed.
     Failed(Failure),
 }
@@ -80,10 +86,10 @@ impl Phase {
         match self {
             Phase::LoadingWorker | Phase::LoadingData => "loading",
             Phase::Ready => "ready",
-            Phase::Training(_) => "training",
+            Phase::Training(_) | Phase::Sweeping => "training",
             Phase::Paused => "paused",
             Phase::Evaluating { .. } => "evaluating",
-            Phase::Finished { .. } => "finished",
+            Phase::Finished { .. } | Phase::Swept => "finished",
             Phase::Failed(_) => "failed",
         }
     }
@@ -236,6 +242,8 @@ pub enum Action {
     Stop,
     /// Look at the test images with a stopped run's network.
     Test,
+    /// Tune.
+    Tune(SweepAction),
     /// Change the recipe. During a run only the learning rate counts at once.
     Configure(RunConfig),
     /// Show an augmentation at work, with a seed's luck; `None`: no longer.
@@ -338,6 +346,8 @@ pub struct PageState {
     pub digits: Digits,
     /// Fine-tuning.
     pub tuning: FineTuning,
+    /// Sweeps.
+    pub sweeps: Tuning,
     live: Option<RunId>,
     last_run: u32,
     resume_here: bool,
@@ -367,6 +377,7 @@ impl PageState {
             keep: Keep::default(),
             digits: Digits::new(gathering),
             tuning,
+            sweeps: Tuning::new(),
             live: None,
             last_run: 0,
             resume_here: false,
@@ -388,7 +399,10 @@ impl PageState {
     fn is_free(&self) -> bool {
         self.device.is_some()
             && self.data.train_images > 0
-            && matches!(self.phase, Phase::LoadingData | Phase::Ready | Phase::Paused | Phase::Finished { .. })
+            && matches!(
+                self.phase,
+                Phase::LoadingData | Phase::Ready | Phase::Paused | Phase::Finished { .. } | Phase::Swept
+            )
     }
 
     /// Whether all of the data is here.
@@ -398,7 +412,7 @@ impl PageState {
 
     /// Whether a run is under way: what is changed now counts from the next one on.
     pub fn is_busy(&self) -> bool {
-        matches!(self.phase, Phase::Training(_) | Phase::Paused | Phase::Evaluating { .. })
+        matches!(self.phase, Phase::Training(_) | Phase::Paused | Phase::Evaluating { .. } | Phase::Sweeping)
     }
 
     /// Whether there is no worker behind the page until the user has it started again.
@@ -439,6 +453,7 @@ impl PageState {
             Phase::Training(Activity::Validating) => "validating",
             Phase::Training(Activity::Pausing) => "pausing",
             Phase::Finished { stopped: true } => "stopped",
+            Phase::Sweeping | Phase::Swept => "sweep",
             Phase::Failed(failure) => failure_kind(failure),
             _ => "",
         }
@@ -494,6 +509,7 @@ impl PageState {
                 self.set_phase(Phase::Evaluating { done: 0, total: self.data.test_images }, now);
                 self.send_live(|run| Command::Test { run })
             }
+            Action::Tune(action) => self.tune(action, now),
             Action::Configure(settings) => self.configure(settings),
             Action::Preview(wanted) => self.preview(wanted),
             Action::Draw(drawing) => self.draw(drawing, now),
@@ -517,6 +533,10 @@ impl PageState {
         if event.run().is_some() && event.run() != self.live && !kept {
             return Vec::new();
         }
+        let event = match self.apply_to_sweep(event, now) {
+            Ok(requests) => return requests,
+            Err(event) => event,
+        };
         match event {
             Event::Ready { version } if version != VERSION => {
                 return self.fail(Failure::Version { worker: version, page: VERSION }, false, now);
@@ -594,6 +614,7 @@ impl PageState {
                 self.trained();
                 return self.read_again(now);
             }
+            // Told of a sweep that is no longer on show.
             Event::Sweep { .. } => {}
             Event::Prediction { id, probabilities, inside } => {
                 if id > self.answered && self.drawing.is_some() {
@@ -751,7 +772,9 @@ impl PageState {
     }
 
     fn fail(&mut self, failure: Failure, ends_run: bool, now: f64) -> Vec<Request> {
-        let (engine_gone, busy) = (ends_engine(&failure), self.is_busy());
+        let engine_gone = ends_engine(&failure);
+        let sweep_gone = (engine_gone || ends_run) && self.lose_sweep();
+        let busy = self.is_busy() && !sweep_gone;
         if engine_gone {
             // A second word about the same end adds nothing to the first.
             if matches!(&self.phase, Phase::Failed(Failure::GpuLost { .. } | Failure::WorkerDied { .. })) {
@@ -760,7 +783,7 @@ impl PageState {
             self.resume_here |= busy;
             self.data = DataProgress::default();
         }
-        if let Some(run) = self.run.as_mut().filter(|_| (engine_gone && busy) || ends_run) {
+        if let Some(run) = self.run.as_mut().filter(|_| !sweep_gone && ((engine_gone && busy) || ends_run)) {
             run.faults.push(Fault { step: run.step, failure: failure.clone() });
         }
         if engine_gone || ends_run {
@@ -790,7 +813,11 @@ impl PageState {
                 self.go_on()
             }
             WayOn::FetchAgain => {
-                let phase = if self.live.is_some() { Phase::Training(Activity::Waiting) } else { Phase::LoadingData };
+                let phase = match self.live {
+                    Some(_) if self.is_sweeping() => Phase::Sweeping,
+                    Some(_) => Phase::Training(Activity::Waiting),
+                    None => Phase::LoadingData,
+                };
                 self.set_phase(phase, now);
                 vec![Request::Send(Command::FetchAgain)]
             }

@@ -31,6 +31,7 @@ mod charts;
 mod keep;
 mod mistakes;
 pub(super) mod recipe;
+mod sweep;
 
 words! {
     code: "en", "zh";
@@ -199,6 +200,7 @@ impl Lang {
                     None => self.pick(format!("Stopped in epoch {epoch}."), format!("已在第 {epoch} 轮停止。")),
                 }
             }
+            Phase::Sweeping | Phase::Swept => self.tuning_headline(&state.sweeps, state.phase == Phase::Swept),
             Phase::Failed(failure) => self.failed_headline(failure),
         }
     }
@@ -305,6 +307,7 @@ impl Lang {
                 self.pick("The network is as it was: draw, or go on.", "网络保持原样：可以画字，也可以继续。").into()
             }
             Phase::Finished { stopped: false } => String::new(),
+            Phase::Sweeping | Phase::Swept => self.tuning_line(&state.sweeps, state.phase == Phase::Swept),
             Phase::Failed(failure) => self.kept(state, failure),
         }
     }
@@ -746,17 +749,20 @@ impl Lang {
 
     /// How long a run took, to the second.
     pub fn took(self, epochs: u32, milliseconds: f64) -> String {
-        let seconds = (milliseconds / 1000.0).round() as u32;
-        let time = match (self, seconds / 60, seconds % 60) {
-            (Lang::En, 0, seconds) => format!("{seconds} s"),
-            (Lang::En, minutes, seconds) => format!("{minutes} min {seconds} s"),
-            (Lang::Zh, 0, seconds) => format!("{seconds} 秒"),
-            (Lang::Zh, minutes, seconds) => format!("{minutes} 分 {seconds} 秒"),
-        };
+        let time = self.exact_time((milliseconds / 1000.0).round() as u32);
         match (self, epochs) {
             (Lang::En, 1) => format!("1 epoch in *{time}*"),
             (Lang::En, _) => format!("{epochs} epochs in *{time}*"),
             (Lang::Zh, _) => format!("{epochs} 轮，用时 *{time}*"),
+        }
+    }
+
+    fn exact_time(self, seconds: u32) -> String {
+        match (self, seconds / 60, seconds % 60) {
+            (Lang::En, 0, seconds) => format!("{seconds} s"),
+            (Lang::En, minutes, seconds) => format!("{minutes} min {seconds} s"),
+            (Lang::Zh, 0, seconds) => format!("{seconds} 秒"),
+            (Lang::Zh, minutes, seconds) => format!("{minutes} 分 {seconds} 秒"),
         }
     }
 
@@ -798,7 +804,8 @@ impl Lang {
         let said = match &state.phase {
             Phase::Ready => self.pick("Ready to train.", "可以训练了。").into(),
             Phase::Training(Activity::Starting) => self.pick("Training started.", "训练开始。").into(),
-            Phase::Paused | Phase::Finished { .. } => self.headline(state).replace('*', ""),
+            Phase::Sweeping => self.pick("The sweep started.", "开始调参。").into(),
+            Phase::Paused | Phase::Finished { .. } | Phase::Swept => self.headline(state).replace('*', ""),
             _ => return None,
         };
         Some(said)
