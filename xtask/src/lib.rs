@@ -7,6 +7,7 @@ pub mod build;
 pub mod data;
 mod mnist;
 pub mod paths;
+pub mod python;
 pub mod report;
 pub mod serve;
 pub mod server;

@@ -7,9 +7,9 @@ use std::process::Command;
 
 use anyhow::{Context, Result, bail};
 
-use crate::paths;
 use crate::report::{note, step};
 use crate::toolchain::{FALLBACK, Toolchain, WASM, command, find, run};
+use crate::{paths, python};
 
 /// A program that `cargo install` gives.
 struct Tool {
@@ -44,6 +44,7 @@ pub fn setup(For { tests, published }: For) -> Result<Toolchain> {
     if tests {
         step("rustfmt and clippy", || checkers(&toolchain))?;
         step("Browser for tests", browser)?;
+        step("Python tools for the files' tests", || python::setup(debian_python))?;
     }
     Ok(toolchain)
 }
@@ -208,6 +209,14 @@ fn chrome() -> Option<PathBuf> {
         .into_iter()
         .find_map(find)
         .or_else(|| mac.is_file().then_some(mac))
+}
+
+/// Debian keeps the part of Python that makes environments in a package of its own.
+fn debian_python() -> Result<()> {
+    if !debian_as_root() {
+        bail!("Python can't make a virtual environment here; install its `venv` (Debian: apt install python3-venv)");
+    }
+    debian::install(&["python3-venv"])
 }
 
 /// Whether packages can be installed here without asking anyone.

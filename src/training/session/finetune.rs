@@ -39,7 +39,7 @@ pub(super) struct FineTuning {
     /// The network that the run begins with, for reading.
     before: Network,
     /// A name for each output.
-    classes: Vec<String>,
+    pub(super) classes: Vec<String>,
     /// Whether the outputs are the digits that the old data are of.
     reads_digits: bool,
     train: Part,
@@ -323,7 +323,7 @@ impl FineTuning {
     }
 
     /// Test images that count no longer: those that were added to the new data, of this run or of one before it.
-    fn left_out(&self) -> Vec<u32> {
+    pub(super) fn left_out(&self) -> Vec<u32> {
         let added = self.basis.samples.iter().filter_map(|sample| match sample.origin {
             Origin::Test { index } => Some(index),
             Origin::Drawn | Origin::File => None,

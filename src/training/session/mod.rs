@@ -24,7 +24,7 @@ use crate::data::augment::{Augmentation, Changes};
 use crate::data::set::{self, SetFile};
 use crate::data::{CLASSES, Dataset, Images, PIXELS, SIDE, Split};
 use crate::device::{DeviceLost, Opened, read};
-use crate::model::{Network, SavedModel, summarize};
+use crate::model::{Network, SavedModel, digit_names, summarize};
 use crate::protocol::{Command, DeviceKind, Event, Failure, LayerMaps, MOST_IMAGES, PREVIEWS, RunId};
 
 /// What the manifest promises: how many images of each split there will be.
@@ -246,6 +246,25 @@ impl Session {
             return Err(FineTuneProblem::Basis { what: "it did not come with the run".into() });
         };
         FineTuning::new(told, config, basis, &self.sets, &self.device.device).map(|tuning| Some(Box::new(tuning)))
+    }
+
+    /// The network of the run at hand, as it answers drawings; `None` before the first run. What comes reads it from the
+    /// device and borrows nothing of the session, which can go on in the meantime.
+    pub fn model(&self) -> Option<impl Future<Output = Result<SavedModel, DeviceLost>> + use<>> {
+        let run = self.run.as_ref()?;
+        let tuned = run.finetuning.as_ref();
+        let classes = tuned.map_or_else(digit_names, |tuning| tuning.classes.clone());
+        let left_out = tuned.map_or_else(Vec::new, |tuning| tuning.left_out());
+        let (weights, network) = (run.network(), run.config.network.clone());
+        Some(async move {
+            let weights = ByteBuf::from(weights.to_bytes().await?);
+            Ok(SavedModel { network, classes, weights, left_out })
+        })
+    }
+
+    /// What runs the network.
+    pub fn device(&self) -> &Opened {
+        &self.device
     }
 
     /// Whether [`Session::advance`] would do something now. What is missing otherwise is a command or more data.
