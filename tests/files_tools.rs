@@ -68,8 +68,8 @@ fn part(images: &Images, range: std::ops::Range<usize>) -> Images {
 }
 
 /// Trains a network, and what was measured on the way.
-fn trained(network: NetworkConfig, train: &Images) -> (SavedModel, RunConfig, History) {
-    let config = RunConfig { network, epochs: 2, train_size: 2_560, ..RunConfig::default() };
+fn trained(network: NetworkConfig, epochs: u32, train: &Images) -> (SavedModel, RunConfig, History) {
+    let config = RunConfig { network, epochs, train_size: 2_560, ..RunConfig::default() };
     let mut session = Session::new(Opened::cpu());
     session.expect(Expected { train: 2_560, validation: 500, test: 500, block: 2_560 });
     session.push(Split::Train, part(train, 0..2_560));
@@ -126,7 +126,7 @@ fn agrees(name: &str, model: &SavedModel, images: &Images) {
 #[test]
 fn the_articles_network_means_the_same_to_every_tool() {
     let (train, test) = digits();
-    let (model, ..) = trained(NetworkConfig::default(), &train);
+    let (model, ..) = trained(NetworkConfig::default(), 2, &train);
     agrees("article", &model, &test);
 }
 
@@ -140,7 +140,8 @@ fn batch_norm_dropout_and_unpadded_kernels_mean_the_same_to_every_tool() {
     ];
     let network =
         NetworkConfig { convolutions, dense: vec![32, 24], batch_norm: true, dropout: 0.2, ..NetworkConfig::default() };
-    let (model, ..) = trained(network, &train);
+    // Batch norm's statistics follow slowly: too few steps, and it reads worse than it learned.
+    let (model, ..) = trained(network, 8, &train);
     agrees("norm", &model, &test);
 }
 
@@ -148,7 +149,7 @@ fn batch_norm_dropout_and_unpadded_kernels_mean_the_same_to_every_tool() {
 fn measurements_come_back_from_tensorboard_and_csv_as_they_were() {
     let (train, _) = digits();
     let convolutions = vec![Convolution::new(4, true), Convolution::new(8, true)];
-    let (_, config, history) = trained(NetworkConfig { convolutions, ..NetworkConfig::default() }, &train);
+    let (_, config, history) = trained(NetworkConfig { convolutions, ..NetworkConfig::default() }, 2, &train);
     let folder = folder("metrics");
     let events = tensorboard::write(&config, &history, 1.8e9);
     fs::write(folder.join("events.out.tfevents.1800000000.kiln"), events).expect("the disk takes it");

@@ -78,49 +78,6 @@ impl SavedModel {
     pub fn reads_digits(&self) -> bool {
         self.network.classes == CLASSES && self.classes == digit_names()
     }
-
-    /// Whether this can be used, whoever wrote it: nothing is built, and nothing allocated by what it claims.
-    ///
-    /// # Errors
-    /// What does not fit.
-    pub fn check(&self) -> Result<(), ModelError> {
-        check_weights(&self.network, &self.weights)?;
-        let (names, outputs) = (self.classes.len(), self.network.classes);
-        if names != outputs || !(2..=MAX_CLASSES).contains(&outputs) {
-            return Err(ModelError::Classes { names, outputs });
-        }
-        let length = |name: &String| name.chars().count();
-        match self.classes.iter().map(length).find(|length| !(1..=MAX_CLASS_NAME).contains(length)) {
-            Some(length) => Err(ModelError::ClassName(length)),
-            None => Ok(()),
-        }
-    }
-}
-
-/// Bytes that a network's parameters and statistics take.
-///
-/// # Errors
-/// A network that can't be built.
-pub fn weight_bytes(network: &NetworkConfig) -> Result<u64, ModelError> {
-    let parameters = summarize(network)?.parameters() as u64;
-    let statistics: u64 = match network.batch_norm {
-        true => network.convolutions.iter().map(|conv| 2 * conv.filters as u64).sum(),
-        false => 0,
-    };
-    Ok(4 * (parameters + statistics))
-}
-
-/// Whether `weights` are those of `network`.
-///
-/// # Errors
-/// What does not fit.
-pub fn check_weights(network: &NetworkConfig, weights: &[u8]) -> Result<(), ModelError> {
-    let (expected, found) = (weight_bytes(network)?, weights.len());
-    if found as u64 != expected {
-        return Err(ModelError::Length { expected, found });
-    }
-    let mut values = weights.chunks_exact(4).map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]]));
-    values.position(|value| !value.is_finite()).map_or(Ok(()), |index| Err(ModelError::NotFinite(index)))
 }
 
 /// Bytes that a network's parameters and statistics take.
