@@ -300,6 +300,7 @@ fn PerClass(shared: Shared) -> impl IntoView {
 fn Cell(shared: Shared) -> impl IntoView {
     let page = expect_context::<Page>();
     let on_show = page.slice(|state| state.mistakes.on_show());
+    let chosen = page.slice(|state| state.mistakes.chosen().len() as u32);
     let all_chosen = page.slice(|state| all_chosen(state));
     let in_cell = move || {
         let (truth, read) = shared.open.get()?;
@@ -350,6 +351,14 @@ fn Cell(shared: Shared) -> impl IntoView {
                 </For>
             </div>
             <div class="row shotacts" class:gone=move || on_show.with(|shown| shown.is_empty())>
+                <button
+                    class="btn"
+                    data-testid="add-to-set"
+                    aria-disabled=move || (chosen.get() == 0).then_some("true")
+                    on:click=move |_| page.act(Action::AddToSet)
+                >
+                    {move || page.lang.get().add_to_set(chosen.get())}
+                </button>
                 <button class="link small" data-testid="choose-all" on:click=move |_| act(MistakesAction::ToggleAll)>
                     {move || {
                         let lang = page.lang.get();

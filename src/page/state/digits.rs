@@ -235,13 +235,25 @@ impl PageState {
             }
         }
         self.digits.changed(None);
-        self.mistakes.leave_out(self.digits.of_test());
+        let mut requests = self.leave_own_out();
         if digits.samples().is_empty() {
-            return Vec::new();
+            return requests;
         }
         // They have other names now.
         self.digits.forget_changes();
-        self.keep_digits()
+        requests.extend(self.keep_digits());
+        requests
+    }
+
+    /// Images of the test set among the user's digits count in no test: neither in the matrix nor in the headline.
+    fn leave_own_out(&mut self) -> Vec<Request> {
+        let before = self.mistakes.score();
+        let (after, requests) = self.mistakes.leave_out(self.digits.of_test());
+        // Another bench's run has a test of its own.
+        if let Some(run) = self.run.as_mut().filter(|run| run.test.is_some() && run.test == before) {
+            run.test = after;
+        }
+        requests
     }
 
     /// Has the digits kept, where that can be done now.
@@ -298,7 +310,7 @@ impl PageState {
             }
         }
         if self.digits.version != version {
-            self.mistakes.leave_out(self.digits.of_test());
+            requests.extend(self.leave_own_out());
             requests.extend(self.keep_digits());
         }
         requests

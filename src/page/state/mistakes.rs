@@ -165,6 +165,11 @@ impl Mistakes {
         (Some(self.exam.score()), self.show())
     }
 
+    /// The score of the images that count, if there was a test.
+    pub fn score(&self) -> Option<Score> {
+        self.any().then(|| self.exam.score())
+    }
+
     /// Does what the user asked for.
     pub fn act(&mut self, action: MistakesAction) -> Vec<Request> {
         match action {

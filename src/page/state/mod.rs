@@ -258,6 +258,8 @@ pub enum Action {
     Keep(KeepAction),
     /// Look at the mistakes.
     Mistakes(MistakesAction),
+    /// Add the images that are chosen among the mistakes to the user's digits.
+    AddToSet,
     /// Do something with the user's own digits.
     Digits(digits::Act),
     /// Do something in fine-tuning.
@@ -522,6 +524,11 @@ impl PageState {
                 self.restart(choice, DeviceReason::Asked, now)
             }
             Action::Mistakes(action) => self.mistakes.act(action),
+            Action::AddToSet => {
+                let chosen = self.mistakes.take_chosen().into_iter();
+                let images = chosen.map(|image| (image.index, image.label, Box::new(*image.pixels))).collect();
+                self.act_on_digits(digits::Act::AddTest(images))
+            }
             _ => Vec::new(),
         }
     }
