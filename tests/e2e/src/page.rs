@@ -199,15 +199,20 @@ impl Page {
 
     /// Draws one stroke on the pad with the mouse. Places run from 0 to 1, from the top left.
     pub async fn draw(&self, stroke: &[(f64, f64)]) -> Result<()> {
-        let pad = self.chrome.client.find(Locator::Css("[data-testid=pad]")).await?;
-        self.run("document.querySelector('[data-testid=pad]').scrollIntoView({ block: 'center' })").await?;
-        let (_, _, width, height) = pad.rectangle().await?;
+        self.drag("[data-testid=pad]", stroke).await
+    }
+
+    /// Drags the mouse over an element. Places run from 0 to 1, from its top left.
+    pub async fn drag(&self, selector: &str, places: &[(f64, f64)]) -> Result<()> {
+        let element = self.chrome.client.find(Locator::Css(selector)).await?;
+        self.run(&format!("document.querySelector('{selector}').scrollIntoView({{ block: 'center' }})")).await?;
+        let (_, _, width, height) = element.rectangle().await?;
         let mut mouse = MouseActions::new("mouse".into());
-        for (index, (x, y)) in stroke.iter().enumerate() {
+        for (index, (x, y)) in places.iter().enumerate() {
             // Measured from the middle of the element.
             let (x, y) = ((x - 0.5) * width, (y - 0.5) * height);
             let duration = Some(Duration::from_millis(if index == 0 { 0 } else { 60 }));
-            mouse = mouse.then(PointerAction::MoveToElement { element: pad.clone(), duration, x, y });
+            mouse = mouse.then(PointerAction::MoveToElement { element: element.clone(), duration, x, y });
             if index == 0 {
                 mouse = mouse.then(PointerAction::Down { button: 0 });
             }

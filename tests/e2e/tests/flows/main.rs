@@ -9,6 +9,7 @@ mod engine;
 mod finetune;
 mod keep;
 mod recipe;
+mod see;
 mod training;
 
 /// Until the worker is there and all data was checked, in seconds. The development build's worker is large.
