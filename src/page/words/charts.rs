@@ -14,7 +14,7 @@ words! {
     as_png: "Picture, PNG", "图片 PNG";
     as_csv: "Numbers, CSV", "数据 CSV";
     fine_tuned: "fine-tuned", "微调";
-    from_scratch: "from scratch", "从零开始";
+    trained_afresh: "from scratch", "从零开始";
     other_fine_tuning: "fine-tuned otherwise", "微调方式不同";
 }
 
@@ -43,8 +43,8 @@ impl Lang {
             .map(|field| format!("{} {} → {}", self.field(field), in_words(field, earlier), in_words(field, present)))
             .collect();
         match (&earlier.finetune, &present.finetune) {
-            (Some(_), None) => differences.push(format!("{} → {}", self.fine_tuned(), self.from_scratch())),
-            (None, Some(_)) => differences.push(format!("{} → {}", self.from_scratch(), self.fine_tuned())),
+            (Some(_), None) => differences.push(format!("{} → {}", self.fine_tuned(), self.trained_afresh())),
+            (None, Some(_)) => differences.push(format!("{} → {}", self.trained_afresh(), self.fine_tuned())),
             (Some(earlier), Some(present)) if earlier != present => {
                 differences.push(self.other_fine_tuning().to_owned());
             }

@@ -51,7 +51,8 @@ fn a_cell_of_the_matrix_opens_the_images_that_were_read_so() {
             .await?;
         let [cell, images]: [String; 2] = serde_json::from_value(cell)?;
         page.press(&cell).await?;
-        let (truth, read) = cell.strip_prefix("cell-").and_then(|cell| cell.split_once('-')).context("a cell's name")?;
+        let (truth, read) =
+            cell.strip_prefix("cell-").and_then(|cell| cell.split_once('-')).context("a cell's name")?;
         let expected = images.replace(',', "").parse::<usize>()?.min(56);
         let shown = page
             .until_run(
