@@ -167,8 +167,9 @@ fn transform_weights(shape: &Shape, channels: usize, weights: &[f32]) -> Vec<f32
         for input in 0..shape.inputs {
             let filter = &weights[(output * shape.inputs + input) * 9..][..9];
             let down: [[f32; 4]; 3] = core::array::from_fn(|x| g(filter[x], filter[3 + x], filter[6 + x]));
-            for y in 0..4 {
-                for (x, value) in g(down[0][y], down[1][y], down[2][y]).into_iter().enumerate() {
+            let [left, middle, right] = down;
+            for (y, ((left, middle), right)) in left.into_iter().zip(middle).zip(right).enumerate() {
+                for (x, value) in g(left, middle, right).into_iter().enumerate() {
                     let at = (((y * 4 + x) * blocks + output / BLOCK) * channels + input) * BLOCK + output % BLOCK;
                     kernels[at] = value;
                 }
@@ -192,13 +193,19 @@ fn transform_patch(input: &Bordered, patch: usize, tile: usize, patches: &mut [f
         unsafe {
             let load = |y: usize, x: usize| F4::load(from.as_ptr().add(y * input.row + x * channels + channel));
             let down: [[F4; 4]; 4] = core::array::from_fn(|x| b(core::array::from_fn(|y| load(y, x))));
-            for y in 0..4 {
-                for (x, value) in b(core::array::from_fn(|x| down[x][y])).into_iter().enumerate() {
+            for (y, row) in transposed(down).into_iter().enumerate() {
+                for (x, value) in b(row).into_iter().enumerate() {
                     value.store(to.as_mut_ptr().add((y * 4 + x) * TILES * channels + channel));
                 }
             }
         }
     }
+}
+
+/// Columns as rows.
+#[inline(always)]
+fn transposed(columns: [[F4; 4]; 4]) -> [[F4; 4]; 4] {
+    core::array::from_fn(|y| core::array::from_fn(|x| columns[x][y]))
 }
 
 /// `Aᵀ m A`: the window's four numbers from its sixteen products.

@@ -18,7 +18,7 @@ pub fn read<T: DeserializeOwned>(root: &str, text: &[u8]) -> Result<T, FileError
     serde_json::from_slice(text).map_err(|error| {
         let path = path(text, offset(text, error.line(), error.column()));
         let name = match (root, path.as_str()) {
-            (root, "") if root.is_empty() => "the file itself".to_owned(),
+            ("", "") => "the file itself".to_owned(),
             (root, "") => root.to_owned(),
             ("", path) => path.trim_start_matches('.').to_owned(),
             (root, path) => format!("{root}{path}"),

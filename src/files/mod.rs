@@ -38,7 +38,7 @@ pub struct About {
 #[derive(Debug, Clone, PartialEq)]
 pub enum Read {
     /// A trained network.
-    Model(SavedModel, About),
+    Model(Box<SavedModel>, About),
     /// A run.
     Run(Box<run_file::RunFile>),
 }
@@ -101,5 +101,5 @@ pub fn read(bytes: &[u8]) -> Result<Read, FileError> {
     if bytes.get(8) != Some(&b'{') {
         return Err(FileError::Unknown);
     }
-    safetensors::read(bytes).map(|(model, about)| Read::Model(model, about))
+    safetensors::read(bytes).map(|(model, about)| Read::Model(Box::new(model), about))
 }

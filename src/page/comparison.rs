@@ -367,7 +367,7 @@ fn Ways() -> impl IntoView {
         <table class="tbl ways" data-testid="ways">
             <thead>
                 <tr>
-                    <th scope="col">{lang.from_same_start()}</th>
+                    <th scope="col">{lang.same_start()}</th>
                     <th scope="col" class="num">{lang.trains_column()}</th>
                     <th scope="col" class="num">{lang.new_column(first)}</th>
                     <th scope="col" class="num">{lang.old_column()}</th>

@@ -328,7 +328,7 @@ fn Sample(tile: Tile, name: String) -> impl IntoView {
         if held_out {
             lang.held_out_hint()
         } else if test {
-            lang.from_test_hint()
+            lang.test_hint()
         } else {
             ""
         }

@@ -54,7 +54,7 @@ pub fn Modes() -> impl IntoView {
     };
     view! {
         <div class="modes" role="group" aria-label=page.say(Lang::modes)>
-            {button(false, "mode-scratch", Lang::from_scratch)}
+            {button(false, "mode-scratch", Lang::train_from_scratch)}
             {button(true, "mode-finetune", Lang::fine_tune)}
         </div>
     }

@@ -301,7 +301,7 @@ fn Cell(shared: Shared) -> impl IntoView {
     let page = expect_context::<Page>();
     let on_show = page.slice(|state| state.mistakes.on_show());
     let chosen = page.slice(|state| state.mistakes.chosen().len() as u32);
-    let all_chosen = page.slice(|state| all_chosen(state));
+    let all_chosen = page.slice(all_chosen);
     let in_cell = move || {
         let (truth, read) = shared.open.get()?;
         shared.confusion.with(|confusion| {

@@ -17,7 +17,7 @@ use super::browser::document;
 use super::settings::layers::repair;
 use super::settings::{Field, is_changed};
 use super::state::{Action, PageState};
-use super::words::{Lang, Piece, Token};
+use super::words::{Lang, Piece, Text, Token};
 use super::{Page, finetune};
 use crate::training::RunConfig;
 
@@ -51,7 +51,7 @@ impl Token {
     }
 
     /// The group of the sheet that has more of the same.
-    fn group(self) -> Option<(Group, fn(Lang) -> &'static str)> {
+    fn group(self) -> Option<(Group, Text)> {
         match self {
             Token::Network => Some((Group::Network, Lang::edit_layers)),
             Token::Data => Some((Group::Augmentation, Lang::augmentation)),

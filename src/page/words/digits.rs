@@ -19,7 +19,7 @@ words! {
     stop_gathering: "Try the network instead", "先试试网络";
     remove_sample: "Remove", "删除";
     held_out_hint: "Held out: it is never trained on, only measured with.", "留出：只用来测量，绝不参与训练。";
-    from_test_hint: "From the test set. Once trained on, it counts in no test.", "来自测试集。训练过之后，不再计入任何测试。";
+    test_hint: "From the test set. Once trained on, it counts in no test.", "来自测试集。训练过之后，不再计入任何测试。";
     skip_picture: "Leave it out", "跳过";
     key_label: "say what you drew", "说出你画的是几";
 }

@@ -10,7 +10,7 @@ use crate::training::finetune::{BeforeAfter, NewData, Shift, Trainable};
 
 words! {
     modes: "What to train", "训练方式";
-    from_scratch: "From scratch", "从头训练";
+    train_from_scratch: "From scratch", "从头训练";
     fine_tune: "Fine-tune", "微调";
     teach_it: "Teach it your hand", "教它认我的字";
     keep_network: "Keep this network", "留下它";
@@ -22,7 +22,7 @@ words! {
     is_kept: "Kept", "已留下";
     try_it_too: "Train it too", "也训练它";
     as_before: "Before", "之前";
-    from_same_start: "From the same start", "同一起点";
+    same_start: "From the same start", "同一起点";
     forgotten_count: "Forgotten", "忘掉的";
     see_forgotten: "See the forgotten", "看看忘了哪些";
     hide_forgotten: "Hide them", "收起";

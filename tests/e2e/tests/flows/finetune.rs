@@ -154,9 +154,9 @@ fn the_pad_asks_for_one_digit_after_the_other() {
     play(Site::start(), Kind::Plain, async |page| {
         page.visit("?device=cpu&mode=finetune").await?;
         page.until_state("ready", LOAD).await?;
-        for digit in 0..3 {
+        for (digit, strokes) in STROKES.iter().enumerate().take(3) {
             assert_eq!(attribute(page, "pad-title", "data-asked").await?, digit.to_string());
-            page.draw(STROKES[digit]).await?;
+            page.draw(strokes).await?;
             // Kept by itself once the pen has rested.
             until_count(page, digit + 1).await?;
         }
