@@ -94,7 +94,7 @@ fn focus(id: &str) {
 
 /// A share as the margins show it: per cent, without the sign.
 fn in_percent(share: Option<f32>) -> String {
-    share.map_or_else(String::new, |share| decimal((f64::from(share) * 1000.0).floor() / 10.0, 1))
+    share.map_or_else(String::new, |share| decimal((f64::from(share) * 1000.0 + 1e-4).floor() / 10.0, 1))
 }
 
 /// The place of the least share, if it is not all.

@@ -127,11 +127,12 @@ fn longer_than(least: f32, a: f32, b: f32) -> (f32, f32) {
 pub fn round_values(low: f64, high: f64, wanted: usize) -> Vec<(f64, String)> {
     let length = (high - low).max(1e-9);
     let decade = 10f64.powf((length / wanted as f64).log10().floor());
-    let count = |step: f64| (high / step + 1e-9).floor() - (low / step - 1e-9).ceil() + 1.0;
+    // The ends come from 32-bit floats: 0.9 of them is a little less than 90 %.
+    let count = |step: f64| (high / step + 1e-6).floor() - (low / step - 1e-6).ceil() + 1.0;
     let steps = [10.0, 5.0, 2.0, 1.0, 0.5].map(|times| times * decade);
     let step = steps.into_iter().find(|step| count(*step) >= 2.0_f64.max(wanted as f64 - 1.0)).unwrap_or(steps[4]);
     let decimals = (-step.log10()).ceil().max(0.0) as usize;
-    let first = (low / step - 1e-9).ceil();
+    let first = (low / step - 1e-6).ceil();
     (0..count(step).max(0.0) as u32)
         .map(|index| (first + f64::from(index)) * step)
         .map(|value| (value, format!("{:.decimals$}", value + 0.0)))
