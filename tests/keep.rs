@@ -129,12 +129,17 @@ async fn goes_on(database: &'static str, mut before: Vec<f32>) -> Vec<f32> {
     let mut third = Worker::new(database, "third");
     third.keeper.welcome();
     third.keeper.look();
-    let first = third.told.next().await;
-    let Some(Event::Shelf(Shelf { models, .. })) = first else { panic!("the shelf is told: {first:?}") };
+    let mut shelves = Vec::new();
+    while shelves.len() < 2 {
+        match third.told.next().await.expect("the keeper lives") {
+            Event::Shelf(shelf) => shelves.push(shelf),
+            Event::Digits(_) => {}
+            other => panic!("no run is offered: {other:?}"),
+        }
+    }
+    let Shelf { models, .. } = &shelves[0];
     assert_eq!(models.iter().map(|card| card.name.as_str()).collect::<Vec<_>>(), ["Celadon"]);
     assert!(models[0].test.is_some());
-    let next = third.told.next().await;
-    assert!(matches!(next, Some(Event::Shelf(_))), "no run is offered: {next:?}");
     before
 }
 
