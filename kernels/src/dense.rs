@@ -134,8 +134,8 @@ fn convolve(
                 let count = BLOCK.min(to - block * BLOCK);
                 for (row, sums) in sums.iter().enumerate().take(batch - first) {
                     let at = ((first + row) * height * width + pixel) * to + block * BLOCK;
-                    let [left, right] = sums.map(F4::to_array);
-                    result[at..at + count].copy_from_slice(&[left, right].concat()[..count]);
+                    let values = sums.map(F4::to_array);
+                    result[at..at + count].copy_from_slice(&values.as_flattened()[..count]);
                 }
             }
         }

@@ -8,7 +8,7 @@
 use std::sync::Arc;
 
 use burn::backend::autodiff::checkpoint::base::Checkpointer;
-use burn::backend::autodiff::checkpoint::strategy::{CheckpointStrategy, NoCheckpointing};
+use burn::backend::autodiff::checkpoint::strategy::NoCheckpointing;
 use burn::backend::autodiff::grads::Gradients;
 use burn::backend::autodiff::ops::{Backward, Ops, OpsKind};
 use burn::backend::tensor::FloatTensor;
@@ -42,7 +42,7 @@ pub fn convolve(input: &Tensor<4>, weight: &Tensor<4>, bias: &Tensor<1>, pool: b
 #[derive(Debug)]
 struct Saved {
     shape: Shape,
-    weights: Vec<f32>,
+    weights: Primitive,
     kind: Kind,
 }
 
@@ -58,17 +58,16 @@ fn forward(input: &Primitive, weight: &Primitive, bias: &Primitive, pool: bool) 
     let shape = Shape { batch, height, width, inputs, outputs };
     let input = channels_last(input);
     let (weight, bias) = (weight.to_contiguous(), bias.to_contiguous());
-    let weights = floats(&weight).to_vec();
     if pool {
         let bordered = Bordered::new(&shape, floats(&input));
-        let (output, winners) = conv_relu_pool(&shape, &bordered, &weights, floats(&bias));
+        let (output, winners) = conv_relu_pool(&shape, &bordered, floats(&weight), floats(&bias));
         let (rows, columns) = shape.pooled();
         let output = channels_second(output, [batch, rows, columns, outputs]);
-        (output, Saved { shape, weights, kind: Kind::Pooled { input: bordered, winners } })
+        (output, Saved { shape, weights: weight, kind: Kind::Pooled { input: bordered, winners } })
     } else {
-        let output = conv_relu(&shape, floats(&input), &weights, floats(&bias));
+        let output = conv_relu(&shape, floats(&input), floats(&weight), floats(&bias));
         let output = channels_second(output, [batch, height, width, outputs]);
-        (output.clone(), Saved { shape, weights, kind: Kind::Plain { input, output } })
+        (output.clone(), Saved { shape, weights: weight, kind: Kind::Plain { input, output } })
     }
 }
 
@@ -82,12 +81,12 @@ impl Saved {
         let (input, weights, bias) = match &self.kind {
             Kind::Pooled { input, winners } => {
                 let (weights, bias) = pooled_backward_weights(shape, input, winners, gradient);
-                let input = with_input.then(|| pooled_backward_input(shape, &self.weights, winners, gradient));
+                let input = with_input.then(|| pooled_backward_input(shape, floats(&self.weights), winners, gradient));
                 (input, weights, bias)
             }
             Kind::Plain { input, output } => {
                 let output = channels_last(output);
-                conv_relu_backward(shape, floats(input), &self.weights, floats(&output), gradient, with_input)
+                conv_relu_backward(shape, floats(input), floats(&self.weights), floats(&output), gradient, with_input)
             }
         };
         let input = input.map(|input| channels_second(input, [batch, height, width, inputs]));
@@ -117,11 +116,8 @@ impl Backward<Flex, 3> for ConvolutionBackward {
 }
 
 fn track(input: Tracked, weight: Tracked, bias: Tracked, pool: bool) -> Tracked {
-    prepare::<NoCheckpointing>(input, weight, bias, pool)
-}
-
-fn prepare<C: CheckpointStrategy>(input: Tracked, weight: Tracked, bias: Tracked, pool: bool) -> Tracked {
-    let step = ConvolutionBackward.prepare::<C>([input.node(), weight.node(), bias.node()]).compute_bound().stateful();
+    let parents = [input.node(), weight.node(), bias.node()];
+    let step = ConvolutionBackward.prepare::<NoCheckpointing>(parents).compute_bound().stateful();
     let (output, saved) = forward(input.primitive(), weight.primitive(), bias.primitive(), pool);
     match step {
         OpsKind::Tracked(step) => step.finish(Arc::new(saved), output),

@@ -334,7 +334,12 @@ fn Chart(measure: Measure, look: Look) -> impl IntoView {
         let best = best.filter(|place| (0.0..=1.0).contains(place)).map(|place| {
             view! { <circle class="best" cx=x(place) cy="100%" r="3" /> }
         });
-        view! { {lines} {dots} {best} }
+        // An inner picture cuts off what the axis leaves out; dots and labels may stand over the edge.
+        view! {
+            <svg width="100%" height="100%">{lines}</svg>
+            {dots}
+            {best}
+        }
     };
     // The name of an earlier run stands at the end of its line.
     let names = move || {
@@ -693,16 +698,7 @@ fn Table(look: Look) -> impl IntoView {
             <table class="tbl" data-testid="chart-rows">
                 <caption class="vh">{page.say(Lang::table_title)}</caption>
                 <thead>
-                    <tr>
-                        {heads
-                            .map(|head| {
-                                view! {
-                                    <th scope="col" class="num">
-                                        {page.say(head)}
-                                    </th>
-                                }
-                            })}
-                    </tr>
+                    {page.heads(heads)}
                 </thead>
                 <tbody>{move || rows.get().into_iter().flatten().map(row).collect::<Vec<_>>()}</tbody>
             </table>

@@ -278,16 +278,7 @@ fn PerClass(shared: Shared) -> impl IntoView {
             <summary>{page.say(Lang::per_class)}</summary>
             <table class="tbl" data-testid="per-class">
                 <thead>
-                    <tr>
-                        {heads
-                            .map(|head| {
-                                view! {
-                                    <th scope="col" class="num">
-                                        {page.say(head)}
-                                    </th>
-                                }
-                            })}
-                    </tr>
+                    {page.heads(heads)}
                 </thead>
                 <tbody>{rows}</tbody>
             </table>

@@ -196,6 +196,12 @@ impl Page {
         move || words(self.lang.get())
     }
 
+    /// The heads of a table of numbers.
+    fn heads<const N: usize>(self, heads: [Text; N]) -> impl IntoView {
+        let head = |head| view! { <th scope="col" class="num">{self.say(head)}</th> };
+        view! { <tr>{heads.map(head)}</tr> }
+    }
+
     /// Speaks to those who listen to the page.
     fn announce(self, text: String) {
         self.said.set(text);

@@ -71,6 +71,7 @@ fn Preview() -> impl IntoView {
         looks
     });
     let answered = page.slice(|state| state.preview.answered());
+    let waiting = page.slice(|state| state.preview.is_waiting());
     let tiles = (0..PREVIEWS)
         .map(|index| {
             let canvas = NodeRef::<html::Canvas>::new();
@@ -91,6 +92,7 @@ fn Preview() -> impl IntoView {
                 role="img"
                 data-testid="augment-preview"
                 data-version=move || answered.get()
+                aria-busy=move || waiting.get().to_string()
                 aria-label=move || recipe.with(|(augmentation, _)| page.lang.get().preview(augmentation))
             >
                 {tiles}

@@ -24,6 +24,11 @@ impl Preview {
         self.pixels.chunks_exact(PIXELS)
     }
 
+    /// Whether something else is wanted than what is shown.
+    pub fn is_waiting(&self) -> bool {
+        self.wanted.is_some() && (!self.sent || self.asked != self.answered)
+    }
+
     /// Another answer has a higher number; 0 before the first.
     pub fn answered(&self) -> u32 {
         if self.pixels.is_empty() { 0 } else { self.answered }

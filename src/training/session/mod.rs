@@ -19,6 +19,7 @@ use self::finetune::{FineTuning, Sets};
 use self::run::{Activity, Pace, Run, source};
 use self::sweep::Tuning;
 use super::finetune::{Basis, FineTuneProblem};
+use super::source::scaled;
 use super::{Checkpoint, RunConfig, config};
 use crate::data::augment::{Augmentation, Changes};
 use crate::data::set::{self, SetFile};
@@ -262,11 +263,6 @@ impl Session {
         })
     }
 
-    /// What runs the network.
-    pub fn device(&self) -> &Opened {
-        &self.device
-    }
-
     /// Whether [`Session::advance`] would do something now. What is missing otherwise is a command or more data.
     pub fn has_work(&self) -> bool {
         if self.drawing.is_some() || self.can_preview() {
@@ -434,7 +430,7 @@ impl Session {
             Some(run) => run.network(),
             None => self.idle.clone(),
         };
-        let pixels: Vec<f32> = pixels.into_iter().map(|p| f32::from(p) / 255.0).collect();
+        let pixels: Vec<f32> = pixels.into_iter().map(scaled).collect();
         let image = Tensor::from_data(TensorData::new(pixels, [1, 1, SIDE, SIDE]), &self.device.device);
         let (logits, layers) = network.inside(image);
         let (names, maps): (Vec<_>, Vec<_>) = layers.into_iter().map(|(name, side, maps)| ((name, side), maps)).unzip();

@@ -9,10 +9,10 @@ use crate::{ENDLESS, LOAD, LONG, SOON};
 const RIGHT: char = '\u{e014}';
 const ENTER: char = '\u{e007}';
 
-/// All twelve pictures of the preview, once they are drawn; else empty.
+/// All twelve pictures of the preview, once what was asked for is drawn; else empty.
 const PICTURES: &str = "
 const preview = document.querySelector('[data-testid=augment-preview]');
-if (!preview || preview.dataset.version === '0') return '';
+if (!preview || preview.dataset.version === '0' || preview.ariaBusy !== 'false') return '';
 return [...preview.querySelectorAll('canvas')].map((canvas) => canvas.toDataURL()).join();
 ";
 
