@@ -62,6 +62,55 @@ pub enum DeviceReason {
     Lost,
 }
 
+/// A kind of file that Kiln writes. The formats: `docs/files.md`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum FileKind {
+    /// The network's weights, with its configuration.
+    Safetensors,
+    /// The network as a graph that other programs run.
+    Onnx,
+    /// What was measured, a line each step.
+    Csv,
+    /// What was measured, as TensorBoard reads it.
+    TensorBoard,
+    /// All that another tab needs to replay the run.
+    Run,
+}
+
+/// What an exported file is about.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "kebab-case")]
+pub enum ExportOf {
+    /// The run at hand, which the page has followed from its beginning.
+    Run {
+        /// What decided it.
+        config: Box<RunConfig>,
+        /// What was measured of it.
+        history: Box<History>,
+    },
+    /// A model of the shelf.
+    Model {
+        /// Which one.
+        id: ModelId,
+    },
+}
+
+/// What an imported file was.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "kebab-case")]
+pub enum Imported {
+    /// A trained network. It is on the shelf, and opened unless a run is under way.
+    Model,
+    /// A run to be replayed.
+    Run {
+        /// Its configuration.
+        config: Box<RunConfig>,
+        /// Whether it was trained on the very shards that are here.
+        same_data: bool,
+    },
+}
+
 /// What the page asks for. `Open` comes first and once.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "kebab-case")]
@@ -230,6 +279,20 @@ pub enum Command {
         augmentation: Augmentation,
         /// A run's seed: the same one changes the images in the same way, so that a moved strength moves them evenly.
         seed: u32,
+    },
+    /// Write a file; [`Event::Exported`] brings it.
+    Export {
+        /// Which.
+        kind: FileKind,
+        /// About what.
+        of: ExportOf,
+    },
+    /// Read a file of Kiln's: a model or a run. What it is, its content says.
+    Import {
+        /// The file's name.
+        name: String,
+        /// Its content; nobody has looked at it yet.
+        bytes: ByteBuf,
     },
 }
 
@@ -497,6 +560,22 @@ pub enum Event {
     },
     /// Something could not be kept or read back; nothing else stops for it. `None`: keeping works again.
     Storage(Option<StorageTrouble>),
+    /// A file is written.
+    Exported {
+        /// A name for it.
+        name: String,
+        /// Its media type.
+        mime: String,
+        /// Its content.
+        bytes: ByteBuf,
+    },
+    /// A file was read. One that is none of Kiln's comes as [`Failure::NotAModel`].
+    Imported {
+        /// The file's name.
+        name: String,
+        /// What it was.
+        what: Imported,
+    },
     /// Something failed.
     Failed {
         /// The run that it ended, if any.
@@ -542,7 +621,9 @@ impl Event {
             | Event::Resumable(_)
             | Event::ModelOpened { .. }
             | Event::ModelHistory { .. }
-            | Event::Storage(_) => None,
+            | Event::Storage(_)
+            | Event::Exported { .. }
+            | Event::Imported { .. } => None,
         }
     }
 }
@@ -616,6 +697,14 @@ pub enum Failure {
     GpuLost {
         /// The browser's or the driver's word.
         message: String,
+    },
+    /// A file that was dropped or chosen is none that can be opened. Nothing else is touched by it.
+    #[error("{file} can't be opened: {what}")]
+    NotAModel {
+        /// The file's name.
+        file: String,
+        /// What was found: which tensor or field is wrong, and how.
+        what: String,
     },
     /// A configuration that can't be run.
     #[error("{what}")]

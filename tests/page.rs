@@ -95,7 +95,7 @@ async fn a_run_from_the_click_to_the_test() {
     assert_eq!(page.commands_but_predict(), [Command::Pause { run: RunId(1) }]);
     assert_eq!(page.buttons(), "pause* stop");
     page.tell([Event::Paused { run: RunId(1), step: 429 }]).await;
-    assert_eq!((page.state().0.as_str(), page.buttons().as_str()), ("paused", "resume step stop"));
+    assert_eq!((page.state().0.as_str(), page.buttons().as_str()), ("paused", "resume step stop export"));
     page.click("step").await;
     page.click("resume").await;
     assert_eq!(page.commands_but_predict(), [Command::Step { run: RunId(1) }, Command::Resume { run: RunId(1) }]);
@@ -104,7 +104,7 @@ async fn a_run_from_the_click_to_the_test() {
     let test = Some(Score { loss: 0.03, correct: 9921, total: 10_000 });
     page.tell([Event::Finished { run: RunId(1), step: 4290, stopped: false, early: false, best_epoch: Some(1), test }])
         .await;
-    assert_eq!((page.state().0.as_str(), page.buttons().as_str()), ("finished", "teach train"));
+    assert_eq!((page.state().0.as_str(), page.buttons().as_str()), ("finished", "teach train export"));
     assert!(page.text("status").contains("9,921 of 10,000"));
     assert_eq!(page.text("test-accuracy"), "99.21 %");
     page.click("train").await;
@@ -119,7 +119,7 @@ async fn a_stopped_run_can_go_on_or_be_tested() {
     page.tell([Event::Finished { run: RunId(1), step: 3, stopped: true, early: false, best_epoch: None, test: None }])
         .await;
     assert_eq!(page.state(), ("finished".into(), "stopped".into()));
-    assert_eq!(page.buttons(), "resume train test");
+    assert_eq!(page.buttons(), "resume train test export");
     page.commands();
     page.click("test").await;
     assert_eq!(page.commands_but_predict(), [Command::Test { run: RunId(1) }]);
@@ -132,7 +132,7 @@ async fn one_batch_begins_a_run_that_pauses() {
     page.click("step").await;
     assert!(matches!(page.commands_but_predict()[..], [Command::Start { one_batch: true, .. }]));
     page.tell([steps(1, 1..=1), Event::Paused { run: RunId(1), step: 1 }]).await;
-    assert_eq!(page.buttons(), "resume step stop");
+    assert_eq!(page.buttons(), "resume step stop export");
 }
 
 #[wasm_bindgen_test]

@@ -3,6 +3,7 @@
 use std::cell::Cell;
 use std::rc::Rc;
 
+use leptos::prelude::*;
 use wasm_bindgen::closure::Closure;
 use wasm_bindgen::{JsCast, JsValue};
 
@@ -146,4 +147,22 @@ pub fn download(name: &str, mime: &str, bytes: &[u8]) {
     after(60_000, move || {
         let _ = web_sys::Url::revoke_object_url(&url);
     });
+}
+
+/// Whether the page is as narrow as a phone, where the buttons are a dock; as in `style.css`.
+pub fn narrow() -> RwSignal<bool> {
+    let Ok(Some(query)) = window().match_media("(max-width: 40rem)") else { return RwSignal::new(false) };
+    let narrow = RwSignal::new(query.matches());
+    let changed = Closure::<dyn FnMut()>::new({
+        let query = query.clone();
+        move || {
+            let _ = narrow.try_set(query.matches());
+        }
+    });
+    query.set_onchange(Some(changed.as_ref().unchecked_ref()));
+    let kept = StoredValue::new_local((query, changed));
+    on_cleanup(move || {
+        let _ = kept.try_with_value(|(query, _)| query.set_onchange(None));
+    });
+    narrow
 }

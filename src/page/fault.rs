@@ -6,7 +6,7 @@ use wasm_bindgen_futures::{JsFuture, spawn_local};
 
 use super::Page;
 use super::browser::window;
-use super::state::{Action, Phase, WayOn};
+use super::state::{Action, WayOn};
 use super::words::Lang;
 use crate::protocol::Failure;
 
@@ -14,10 +14,7 @@ use crate::protocol::Failure;
 #[component]
 pub fn Fault() -> impl IntoView {
     let page = expect_context::<Page>();
-    let failure = page.slice(|state| match &state.phase {
-        Phase::Failed(failure) => Some(failure.clone()),
-        _ => None,
-    });
+    let failure = page.slice(|state| state.failure().cloned());
     move || failure.get().map(|failure| view! { <Panel failure /> })
 }
 
@@ -39,7 +36,7 @@ fn Panel(failure: Failure) -> impl IntoView {
         };
         [Some(last_words), device, step].into_iter().flatten().collect::<Vec<_>>().join("; ")
     });
-    let ways = page.state.with_untracked(|state| state.ways_on());
+    let (ways, filled) = page.state.with_untracked(|state| (state.ways_on(), state.failed()));
     let texts = {
         let failure = failure.clone();
         Memo::new(move |_| {
@@ -52,9 +49,16 @@ fn Panel(failure: Failure) -> impl IntoView {
         .enumerate()
         .map(|(index, way)| {
             let failure = failure.clone();
-            let class = if index == 0 { "btn primary" } else { "btn big" };
+            // Beside a run that goes on, the filled button is the run's.
+            let class = if index == 0 && filled { "btn primary" } else { "btn big" };
+            let take = move |_| {
+                if way == WayOn::ChooseFile {
+                    super::files::choose();
+                }
+                page.act(Action::Recover(way));
+            };
             view! {
-                <button class=class data-testid=testid(way) on:click=move |_| page.act(Action::Recover(way))>
+                <button class=class data-testid=testid(way) on:click=take>
                     {move || page.lang.get().way_on(way, &failure)}
                 </button>
             }
@@ -108,6 +112,8 @@ fn testid(way: WayOn) -> &'static str {
         WayOn::StartAgain | WayOn::GoBack(_) => "train",
         WayOn::OnCpu => "resume-cpu",
         WayOn::Restart | WayOn::FetchAgain => "retry",
+        WayOn::ChooseFile => "choose-file",
+        WayOn::LeaveFile => "leave-file",
         WayOn::Reload => "reload",
         WayOn::Defaults => "recipe-defaults",
         WayOn::ChangeRecipe => "change-recipe",

@@ -10,8 +10,10 @@ mod chart;
 mod comparison;
 mod device;
 mod digits;
+pub mod drop;
 pub mod engine;
 mod fault;
+mod files;
 mod finetune;
 mod inside;
 mod keys;
@@ -173,6 +175,7 @@ impl Page {
                 Request::Restart(choice, reason) => {
                     engine.start(choice, (reason == DeviceReason::Lost).then_some(reason));
                 }
+                Request::Download { name, mime, bytes } => browser::download(&name, &mime, &bytes),
                 Request::Reload => {
                     let _ = window().location().reload();
                 }
@@ -237,6 +240,7 @@ pub fn App(
 ) -> impl IntoView {
     provide_context(page);
     follow_document(page);
+    drop::listen(page);
     listen_to_keys(page);
     announce_progress(page);
     remember_speed(page);
@@ -256,6 +260,7 @@ pub fn App(
                     <resumable::Resumable />
                     <resumable::Storage />
                     <run::Run />
+                    <files::Notice />
                     <Notes />
                 </div>
                 <chart::Charts />
@@ -267,6 +272,7 @@ pub fn App(
             <sweep::Room />
             <inside::Inside />
             <models::Models />
+            <files::Room />
         </main>
         <footer class="end">
             <div class="wrap">
@@ -302,7 +308,7 @@ fn Notes() -> impl IntoView {
 
 /// Keeps the document's language and state in step; the style reads them.
 fn follow_document(page: Page) {
-    let phase = page.slice(|state| state.phase.name());
+    let phase = page.slice(|state| state.name());
     Effect::new(move |_| {
         if let Some(root) = document().document_element() {
             let _ = root.set_attribute("data-state", phase.get());

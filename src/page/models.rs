@@ -62,6 +62,7 @@ pub fn Models() -> impl IntoView {
                     </p>
                 </Show>
                 <Comparison />
+                <super::files::OpenFile />
                 <Room />
             </section>
         </Show>
@@ -166,6 +167,7 @@ fn Row(card: ModelCard, renaming: RwSignal<Option<ModelId>>) -> impl IntoView {
                 >
                     {page.say(Lang::rename)}
                 </button>
+                <super::files::Menu model=Some(id) />
                 <button
                     class="link"
                     data-testid=format!("model-delete-{}", id.0)

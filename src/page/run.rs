@@ -45,6 +45,9 @@ fn button(id: &'static str, action: Action, words: Text, icon: &'static str) -> 
 
 /// The filled button: the next thing to do. None where there is nothing to do, or where a fault's panel has it.
 pub fn primary(state: &PageState, lang: Lang) -> Option<Button> {
+    if state.failed() {
+        return None;
+    }
     match &state.phase {
         // The panel has it.
         _ if state.resumable().is_some() => None,
@@ -93,6 +96,9 @@ fn can_resume(state: &PageState) -> bool {
 }
 
 fn secondaries(state: &PageState) -> Vec<Button> {
+    if state.failed() {
+        return Vec::new();
+    }
     let step = || button("step", Action::Step, Lang::one_batch, STEP);
     let stop = || button("stop", Action::Stop, Lang::stop, STOP);
     match &state.phase {
@@ -162,6 +168,7 @@ pub fn Run() -> impl IntoView {
                 </button>
             </For>
             <super::finetune::Why />
+            <super::files::Export phone=false />
             <Progress />
         </div>
     }

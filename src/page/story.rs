@@ -10,7 +10,7 @@ use super::words::{percent, stressed};
 #[component]
 pub fn Story() -> impl IntoView {
     let page = expect_context::<Page>();
-    let name = page.slice(|state| state.phase.name());
+    let name = page.slice(|state| state.name());
     let detail = page.slice(|state| state.detail());
     let detail = move || match detail.get() {
         "" if name.get() == "ready" && page.offline.get() => "offline",
@@ -19,6 +19,7 @@ pub fn Story() -> impl IntoView {
     let headline = page.slice(move |state| page.lang.get().headline(state));
     let line = page.slice(move |state| page.lang.get().line(state, page.offline.get()));
     let tested = page.slice(|state| match (&state.phase, &state.run) {
+        _ if state.failed() => None,
         (Phase::Finished { .. }, Some(run)) if run.config.finetune.is_none() => run.test,
         _ => state.opened().and_then(|card| card.test),
     });

@@ -7,6 +7,7 @@
 mod bench;
 mod device;
 pub mod fetch;
+mod files;
 pub mod keep;
 mod port;
 pub mod store;
@@ -75,19 +76,20 @@ async fn run(mut inputs: mpsc::UnboundedReceiver<Input>, inbox: mpsc::UnboundedS
     };
     // Bytes travel while the device opens.
     let keeper = keep::Keeper::start("kiln", port::name(), inbox.clone(), port::post);
+    let mut desk = files::Desk::new(inbox.clone());
     let loader = fetch::Loader::start(manifest, inbox, port::post);
     let mut session = open(device, reason).await;
     keeper.welcome();
     loop {
         while let Ok(input) = inputs.try_recv() {
-            take(&mut session, &loader, &keeper, input);
+            take(&mut session, &loader, &keeper, &mut desk, input);
         }
         if session.has_work() {
             tell(&keeper, &session.advance().await);
             port::turn().await;
         } else {
             match inputs.next().await {
-                Some(input) => take(&mut session, &loader, &keeper, input),
+                Some(input) => take(&mut session, &loader, &keeper, &mut desk, input),
                 None => return,
             }
         }
@@ -108,9 +110,11 @@ fn tell(keeper: &keep::Keeper, events: &[Event]) {
     }
 }
 
-fn take(session: &mut Session, loader: &fetch::Loader, keeper: &keep::Keeper, input: Input) {
+fn take(session: &mut Session, loader: &fetch::Loader, keeper: &keep::Keeper, desk: &mut files::Desk, input: Input) {
     match input {
         Input::Command(Command::FetchAgain) => loader.again(),
+        Input::Command(Command::Export { kind, of }) => desk.export(session, kind, of),
+        Input::Command(Command::Import { name, bytes }) => desk.import(name, &bytes),
         Input::Command(command) if keeper.take(&command) => {}
         Input::Command(command) | Input::Resume(command) => tell(keeper, &session.handle(command)),
         Input::Model(opened) => {
@@ -122,6 +126,7 @@ fn take(session: &mut Session, loader: &fetch::Loader, keeper: &keep::Keeper, in
         }
         Input::Manifest(manifest) => {
             keeper.about(&manifest);
+            desk.about(&manifest);
             session.expect(expected(&manifest));
         }
         Input::Shard(split, images) => session.push(split, images),

@@ -90,7 +90,7 @@ fn other_changes(state: &PageState) -> bool {
 pub fn Recipe() -> impl IntoView {
     let page = expect_context::<Page>();
     let pieces = page.slice(move |state| page.lang.get().sentence(state));
-    let failed = page.slice(|state| state.phase.name() == "failed");
+    let failed = page.slice(|state| state.failed());
     let others = page.slice(other_changes);
     let sentence = move || {
         let pieces = pieces.get();

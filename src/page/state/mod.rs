@@ -1,6 +1,7 @@
 //! What the page knows, and how it changes: an [`Event`] of the worker is applied, or an [`Action`] of the user is
 //! done. Both answer with [`Request`]s for the engine. Pure: no DOM, no clock of its own, so a test can drive it.
 
+pub mod files;
 pub mod keep;
 pub mod mistakes;
 pub mod past;
@@ -9,6 +10,7 @@ pub mod sweep;
 
 use serde_bytes::ByteBuf;
 
+use self::files::Files;
 use self::keep::{Keep, KeepAction};
 use self::mistakes::{Mistakes, MistakesAction};
 use self::past::Past;
@@ -264,6 +266,8 @@ pub enum Action {
     Digits(digits::Act),
     /// Do something in fine-tuning.
     FineTune(finetune::Act),
+    /// Save or open a file.
+    Files(files::Act),
 }
 
 /// What the user wants to train on.
@@ -299,6 +303,10 @@ pub enum WayOn {
     Defaults,
     /// Open the settings.
     ChangeRecipe,
+    /// Choose another file.
+    ChooseFile,
+    /// Leave a file that can't be opened.
+    LeaveFile,
 }
 
 /// What the state asks of the engine.
@@ -317,6 +325,15 @@ pub enum Request {
     ShowPicture,
     /// Have the user's digits kept for the next visit.
     KeepDigits,
+    /// Give a file to the user.
+    Download {
+        /// Its name.
+        name: String,
+        /// Its media type.
+        mime: String,
+        /// Its content.
+        bytes: ByteBuf,
+    },
 }
 
 /// Everything that the page knows.
@@ -342,6 +359,8 @@ pub struct PageState {
     pub mistakes: Mistakes,
     /// What the recipe's augmentation does to some digits.
     pub preview: Preview,
+    /// Files in and out.
+    pub files: Files,
     /// What is kept: the run that can go on, the shelf, the room for them.
     pub keep: Keep,
     /// The user's own digits.
@@ -376,6 +395,7 @@ impl PageState {
             answer: None,
             mistakes: Mistakes::default(),
             preview: Preview::default(),
+            files: Files::default(),
             keep: Keep::default(),
             digits: Digits::new(gathering),
             tuning,
@@ -427,6 +447,11 @@ impl PageState {
         self.live.is_some()
     }
 
+    /// The contract's `data-state`: the phase's, or that of a file that could not be opened.
+    pub fn name(&self) -> &'static str {
+        if self.failed() { "failed" } else { self.phase.name() }
+    }
+
     /// What is on the pad, as the network gets it.
     pub fn drawing(&self) -> Option<&[u8; PIXELS]> {
         self.drawing.as_deref()
@@ -445,6 +470,7 @@ impl PageState {
     /// `data-detail`: the finer part of the state.
     pub fn detail(&self) -> &'static str {
         match &self.phase {
+            _ if self.failed() => self.failure().map_or("", failure_kind),
             Phase::LoadingWorker => "worker",
             Phase::LoadingData => "data",
             Phase::Ready if self.resumable().is_some() => "resumable",
@@ -456,14 +482,13 @@ impl PageState {
             Phase::Training(Activity::Pausing) => "pausing",
             Phase::Finished { stopped: true } => "stopped",
             Phase::Sweeping | Phase::Swept => "sweep",
-            Phase::Failed(failure) => failure_kind(failure),
             _ => "",
         }
     }
 
     /// The ways on from the failure, the best first.
     pub fn ways_on(&self) -> Vec<WayOn> {
-        let Phase::Failed(failure) = &self.phase else { return Vec::new() };
+        let Some(failure) = self.failure() else { return Vec::new() };
         let epoch = self.run.as_ref().and_then(|run| run.checkpoint.as_ref()).map(|checkpoint| checkpoint.epoch);
         let again = match epoch {
             _ if !self.resume_here => WayOn::Restart,
@@ -483,6 +508,7 @@ impl PageState {
             Failure::NotFinite { .. } => vec![WayOn::GoBack(epoch.unwrap_or(0)), WayOn::ChangeRecipe],
             Failure::Configuration { .. } => vec![WayOn::Defaults, WayOn::ChangeRecipe],
             Failure::FineTune { .. } => vec![WayOn::ChangeRecipe],
+            Failure::NotAModel { .. } => vec![WayOn::ChooseFile, WayOn::LeaveFile],
             Failure::Unsupported { .. } => Vec::new(),
         }
     }
@@ -529,6 +555,7 @@ impl PageState {
                 let images = chosen.map(|image| (image.index, image.label, Box::new(*image.pixels))).collect();
                 self.act_on_digits(digits::Act::AddTest(images))
             }
+            Action::Files(act) => self.act_on_files(act),
             _ => Vec::new(),
         }
     }
@@ -635,6 +662,9 @@ impl PageState {
                     self.mistakes.received(&indices, &pixels);
                 }
             }
+            Event::Exported { name, mime, bytes } => return vec![Request::Download { name, mime, bytes }],
+            Event::Imported { name, what } => return self.imported(name, what),
+            Event::Failed { failure: failure @ Failure::NotAModel { .. }, .. } => self.files.refused = Some(failure),
             Event::Failed { run, failure } => return self.fail(failure, run.is_some(), now),
             Event::ModelRead { card, model } => self.model_read(*card, *model),
             Event::Kept { run, id } => {
@@ -801,7 +831,9 @@ impl PageState {
     }
 
     fn recover(&mut self, way: WayOn, now: f64) -> Vec<Request> {
-        let Phase::Failed(_) = self.phase else { return Vec::new() };
+        if self.failure().is_none() {
+            return Vec::new();
+        }
         match way {
             WayOn::ResumeFrom(_) | WayOn::StartAgain | WayOn::Restart => {
                 let reason = self.device.as_ref().map_or(DeviceReason::Asked, |device| device.reason.clone());
@@ -829,6 +861,9 @@ impl PageState {
                 vec![Request::Send(Command::FetchAgain)]
             }
             WayOn::Reload => vec![Request::Reload],
+            // The file's field does the choosing; what is chosen takes the panel's place.
+            WayOn::ChooseFile => Vec::new(),
+            WayOn::LeaveFile => self.act_on_files(files::Act::Dismiss),
             WayOn::Defaults | WayOn::ChangeRecipe => {
                 if way == WayOn::Defaults {
                     self.settings = RunConfig::default();
@@ -873,5 +908,6 @@ pub fn failure_kind(failure: &Failure) -> &'static str {
         Failure::GpuLost { .. } => "gpu-lost",
         Failure::Configuration { .. } => "configuration",
         Failure::FineTune { .. } => "fine-tune",
+        Failure::NotAModel { .. } => "not-a-model",
     }
 }

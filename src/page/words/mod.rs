@@ -28,6 +28,7 @@ macro_rules! words {
 }
 
 mod charts;
+mod files;
 mod keep;
 mod mistakes;
 pub(super) mod recipe;
@@ -147,6 +148,9 @@ impl Lang {
 
     /// The headline.
     pub fn headline(self, state: &PageState) -> String {
+        if let (true, Some(failure)) = (state.failed(), state.failure()) {
+            return self.failed_headline(failure);
+        }
         if let Some(headline) = self.finetune_headline(state) {
             return headline;
         }
@@ -220,12 +224,16 @@ impl Lang {
             Failure::GpuLost { .. } => self.pick("The GPU went away. Nothing is lost.", "显卡断开了，什么都没丢。"),
             Failure::Configuration { .. } => self.pick("This recipe can't be run.", "这个配方无法运行。"),
             Failure::FineTune { .. } => self.pick("This fine-tuning can't start.", "这次微调无法开始。"),
+            Failure::NotAModel { .. } => self.not_a_model(),
         }
         .into()
     }
 
     /// The line under the headline.
     pub fn line(self, state: &PageState, offline: bool) -> String {
+        if let (true, Some(failure)) = (state.failed(), state.failure()) {
+            return self.kept(state, failure);
+        }
         if let Some(line) = self.finetune_line(state) {
             return line;
         }
@@ -362,6 +370,7 @@ impl Lang {
             }
             Failure::Configuration { what } => return what.clone(),
             Failure::FineTune { problem } => return problem.to_string(),
+            Failure::NotAModel { .. } => return self.nothing_touched().into(),
             _ => {}
         }
         let checkpoint = state.run.as_ref().and_then(|run| run.checkpoint.as_ref());
@@ -474,6 +483,7 @@ impl Lang {
                 )
                 .into(),
             ),
+            Failure::NotAModel { file, what } => self.refused_file(file, what),
             Failure::Configuration { what } => {
                 (self.pick("The recipe needs a change", "配方需要修改").into(), what.clone())
             }
@@ -506,6 +516,8 @@ impl Lang {
             ),
             WayOn::FetchAgain if matches!(failure, Failure::NoData { .. }) => self.pick("Try again", "再试一次").into(),
             WayOn::FetchAgain => self.pick("Fetch it again", "重新获取").into(),
+            WayOn::ChooseFile => self.choose_another().into(),
+            WayOn::LeaveFile => self.leave_file().into(),
             WayOn::Reload => self.pick("Load the page again", "重新加载页面").into(),
             WayOn::Defaults => self.pick("Back to the default recipe", "恢复默认配方").into(),
             WayOn::ChangeRecipe => self.pick("Change the recipe", "修改配方").into(),

@@ -170,7 +170,9 @@ impl Session {
             | Command::ModelHistory { .. }
             | Command::LookAtShelf
             | Command::ReadModel { .. }
-            | Command::KeepDigits(_) => {}
+            | Command::KeepDigits(_)
+            | Command::Export { .. }
+            | Command::Import { .. } => {}
         }
         Vec::new()
     }

@@ -2,6 +2,7 @@
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Ipv4Addr, TcpStream};
+use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
@@ -27,7 +28,7 @@ pub struct Chrome {
     pub client: Client,
     // Dropped in this order: the driver ends the browser, and only then its profile can go.
     driver: Driver,
-    _profile: TempDir,
+    profile: TempDir,
 }
 
 impl Chrome {
@@ -60,7 +61,11 @@ impl Chrome {
         let Value::Object(capabilities) = json!({
             // A page whose parts are held back is looked at all the same.
             "pageLoadStrategy": "none",
-            "goog:chromeOptions": { "args": args, "prefs": { "intl.accept_languages": "en-US" } },
+            "goog:chromeOptions": { "args": args, "prefs": {
+                "intl.accept_languages": "en-US",
+                "download.default_directory": profile.path().join("downloads"),
+                "download.prompt_for_download": false,
+            } },
             "goog:loggingPrefs": { "browser": "ALL" },
         }) else {
             unreachable!("that is an object")
@@ -70,7 +75,12 @@ impl Chrome {
             .connect(&format!("http://127.0.0.1:{}", driver.port))
             .await
             .context("chromedriver could not start a browser; is Chromium installed, and of the same version?")?;
-        Ok(Chrome { client, driver, _profile: profile })
+        Ok(Chrome { client, driver, profile })
+    }
+
+    /// The folder that downloads go to.
+    pub fn downloads(&self) -> PathBuf {
+        self.profile.path().join("downloads")
     }
 
     /// Sends a command of the DevTools protocol.

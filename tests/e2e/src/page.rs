@@ -1,5 +1,6 @@
 //! The page in its tab: reading what it shows, waiting for what it is to show, and a visitor's hands.
 
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
@@ -93,6 +94,12 @@ impl Page {
         self.until_true("location.href === 'about:blank'").await?;
         self.chrome.client.goto(&(self.site.url() + parameters)).await?;
         self.until_true("document.querySelector('[data-testid=pad]') !== null").await
+    }
+
+    /// Waits until an element shows a text.
+    pub async fn until_shown(&self, selector: &str, text: &str) -> Result<()> {
+        let (selector, text) = (Value::from(selector), Value::from(text));
+        self.until_true(&format!("document.querySelector({selector})?.textContent.includes({text}) === true")).await
     }
 
     /// Waits for an expression to hold. While a document takes the place of another, there is none to ask.
@@ -195,6 +202,49 @@ impl Page {
             .click()
             .await
             .with_context(|| format!("pressing {button}"))
+    }
+
+    /// Chooses a file in a field.
+    pub async fn choose(&self, field: &str, file: &Path) -> Result<()> {
+        let selector = format!("[data-testid={field}]");
+        let field = self.chrome.client.find(Locator::Css(&selector)).await?;
+        field.send_keys(&file.display().to_string()).await.with_context(|| format!("choosing a file in {selector}"))
+    }
+
+    /// Drops a file on the page.
+    pub async fn drop_file(&self, name: &str, content: &[u8]) -> Result<()> {
+        let script = "const data = new DataTransfer();
+            data.items.add(new File([new Uint8Array(arguments[1])], arguments[0]));
+            for (const kind of ['dragover', 'drop'])
+              document.body.dispatchEvent(
+                new DragEvent(kind, { dataTransfer: data, bubbles: true, cancelable: true }));";
+        self.chrome.client.execute(script, vec![name.into(), content.into()]).await.context("dropping a file")?;
+        Ok(())
+    }
+
+    /// Presses a button and waits for the file that it gives, which is taken out of the folder of downloads.
+    pub async fn download(&self, button: &str, to: &Path) -> Result<PathBuf> {
+        self.press(button).await?;
+        let deadline = Instant::now() + Duration::from_secs(60);
+        loop {
+            let files = std::fs::read_dir(self.chrome.downloads()).into_iter().flatten().flatten();
+            let mut files = files.map(|file| file.path());
+            // Chromium writes under another name until the file is whole.
+            if let Some(file) = files.find(|file| {
+                let name = file.file_name().unwrap_or_default().to_string_lossy();
+                !name.ends_with(".crdownload") && !name.starts_with('.')
+            }) {
+                let moved = to.join(file.file_name().context("a file has a name")?);
+                std::fs::copy(&file, &moved)
+                    .and_then(|_| std::fs::remove_file(&file))
+                    .context("taking the download")?;
+                return Ok(moved);
+            }
+            if Instant::now() > deadline {
+                bail!("{button} gave no file within a minute");
+            }
+            tokio::time::sleep(LOOK_EVERY).await;
+        }
     }
 
     /// Draws one stroke on the pad with the mouse. Places run from 0 to 1, from the top left.

@@ -6,6 +6,7 @@ mod access;
 mod data;
 mod device;
 mod engine;
+mod files;
 mod finetune;
 mod keep;
 mod recipe;
