@@ -16,8 +16,8 @@
 //! - [`training`]: what a run is (configuration, metrics) and, with `cpu`, one training step, evaluation and the
 //!   session: the state machine that takes a [`protocol::Command`] and answers with [`protocol::Event`]s. It knows
 //!   neither page nor worker and runs natively and in the browser by the same tests.
-//! - [`files`] (`cpu`): a network, what was measured and a run, as bytes of files and back; knows no tensor.
-//!   Called by tests so far.
+//! - [`files`] (`cpu`): a network, what was measured and a run, as bytes of files and back; knows no tensor. The
+//!   worker calls it.
 //! - [`shelf`]: what is said of a kept model and of a run that can go on: cards and names. Plain data.
 //! - [`protocol`]: all that passes between page and worker, versioned.
 //! - `worker` (wasm, `cpu`): the ports, fetching and keeping shards, opening the device; drives a session.

@@ -1,7 +1,7 @@
 //! Files in and out: a trained network as [`safetensors`] and [`onnx`], what was measured as [`csv`] and
 //! [`tensorboard`] events, and a run as a [`run_file`] that another tab replays. Bytes to plain data and back; no tensor,
-//! no browser. The formats are described in `docs/files.md`. A native program can call this, as the tests do; the
-//! worker does not yet.
+//! no browser. The formats are described in `docs/files.md`. The worker calls this, and a
+//! native program can.
 //!
 //! What is read was written by somebody else: every size, shape and count is checked against the bytes that are
 //! really there before anything is allocated for it, and an error names the tensor or field that is wrong.

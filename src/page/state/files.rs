@@ -124,7 +124,7 @@ impl PageState {
             Imported::Run { config, same_data } => {
                 self.settings = *config;
                 if self.can_train() && !self.is_busy() {
-                    (What::Replay { same_data }, self.start(self.settings.clone(), false))
+                    (What::Replay { same_data }, self.start(self.settings.clone(), false, None))
                 } else {
                     (What::Recipe, Vec::new())
                 }

@@ -13,8 +13,8 @@ words! {
     as_you_write_it: "as you write it", "照你平时的写法";
     export_digits: "Export", "导出";
     import_digits: "Import…", "导入…";
-    import_hint: "A file that Export wrote, MNIST as CSV, or pictures.",
-        "导出的文件、CSV 格式的 MNIST，或者图片。";
+    import_hint: "A file that Export wrote, MNIST as CSV, or pictures. Dropping them on the page works too.",
+        "导出的文件、CSV 格式的 MNIST，或者图片。也可以直接拖到页面上。";
     draw_missing: "Draw the missing ones", "继续画缺的";
     stop_gathering: "Try the network instead", "先试试网络";
     remove_sample: "Remove", "删除";

@@ -36,8 +36,8 @@ words! {
     data_thick: "MNIST, thick strokes", "加粗的 MNIST";
     data_classes: "New classes, named by you", "你命名的新类别";
     data_what: "What it learns from", "用什么来教";
-    other_set: "Another set in IDX files (Fashion-MNIST, KMNIST):",
-        "其他 IDX 数据集（Fashion-MNIST、KMNIST）：";
+    other_set: "Another set in IDX files (Fashion-MNIST, KMNIST): drop them on the page, or",
+        "其他 IDX 数据集（Fashion-MNIST、KMNIST）：拖到页面上，或者";
     choose_files: "choose files…", "选择文件…";
     class_names: "Names of the new classes", "新类别的名字";
     replay_old: "MNIST digits mixed in for each new one", "每个新数字混入几个 MNIST 数字";

@@ -265,6 +265,11 @@ impl Session {
         })
     }
 
+    /// What runs the network.
+    pub fn device(&self) -> &Opened {
+        &self.device
+    }
+
     /// Whether [`Session::advance`] would do something now. What is missing otherwise is a command or more data.
     pub fn has_work(&self) -> bool {
         if self.drawing.is_some() || self.can_preview() {

@@ -61,7 +61,6 @@ async fn until_runs(page: &Page, runs: u32) -> anyhow::Result<Vec<Vec<String>>> 
 }
 
 #[test]
-#[ignore = "was not seen to pass yet"]
 fn a_sweep_of_four_runs_fills_its_table_and_the_best_opens_as_an_ordinary_run() {
     play(Site::start(), Kind::Plain, async |page| {
         page.visit("?device=cpu&train-size=512&batch-size=32").await?;
@@ -104,7 +103,6 @@ fn a_sweep_of_four_runs_fills_its_table_and_the_best_opens_as_an_ordinary_run() 
 }
 
 #[test]
-#[ignore = "was not seen to pass yet"]
 fn a_sweep_that_is_stopped_keeps_its_rows() {
     play(Site::start(), Kind::Plain, async |page| {
         page.visit("?device=cpu&train-size=512&batch-size=32").await?;
@@ -124,7 +122,6 @@ fn a_sweep_that_is_stopped_keeps_its_rows() {
 }
 
 #[test]
-#[ignore = "was not seen to pass yet"]
 fn on_a_phone_the_table_scrolls_in_itself() {
     play(Site::start(), Kind::Plain, async |page| {
         page.become_phone().await?;

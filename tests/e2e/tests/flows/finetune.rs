@@ -67,7 +67,6 @@ fn counts(text: &str) -> Result<(u32, u32)> {
 }
 
 #[test]
-#[ignore = "was not seen to pass yet"]
 fn ten_drawings_teach_it_and_both_accuracies_are_told() {
     play(Site::start(), Kind::Plain, async |page| {
         page.visit(BRIEF).await?;

@@ -12,7 +12,6 @@ use crate::{LOAD, LONG, SOON};
 const SMALL: &str = "?device=cpu&epochs=2&train-size=640&batch-size=16&seed=7";
 
 #[test]
-#[ignore = "was not seen to pass yet"]
 fn a_run_goes_on_after_a_reload_with_the_losses_of_one_that_never_stopped() {
     play(Site::start(), Kind::Plain, async |page| {
         page.visit(SMALL).await?;
@@ -93,7 +92,6 @@ fn a_model_is_kept_renamed_deleted_had_back_and_opened() {
 }
 
 #[test]
-#[ignore = "was not seen to pass yet"]
 fn full_storage_is_said_and_stops_nothing() {
     play(Site::start(), Kind::Plain, async |page| {
         page.visit(SMALL).await?;

@@ -71,7 +71,6 @@ fn a_slider_moves_and_the_preview_changes() {
 }
 
 #[test]
-#[ignore = "was not seen to pass yet"]
 fn adamw_with_a_cosine_learns_from_robust_digits() {
     play(Site::start(), Kind::Plain, async |page| {
         page.visit(
@@ -93,7 +92,6 @@ fn adamw_with_a_cosine_learns_from_robust_digits() {
 }
 
 #[test]
-#[ignore = "was not seen to pass yet"]
 fn the_learning_rate_changes_in_mid_run_while_paused_and_while_it_trains() {
     play(Site::start(), Kind::Plain, async |page| {
         for paused in [false, true] {

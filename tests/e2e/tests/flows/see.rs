@@ -104,7 +104,6 @@ fn a_part_of_the_charts_is_shown_by_a_drag_and_all_of_them_by_escape() {
 }
 
 #[test]
-#[ignore = "was not seen to pass yet"]
 fn the_charts_are_saved_as_a_picture_and_as_numbers() {
     play(Site::start(), Kind::Plain, async |page| {
         let folder = xtask::paths::root().join("target/e2e/downloads").join(std::process::id().to_string());
