@@ -19,7 +19,7 @@ use crate::training::sweep::{SweepConfig, Trial};
 use crate::training::{Checkpoint, History, RunConfig, Score, StepPoint};
 
 /// Raised with every change of the types in this module. A worker answers [`Event::Ready`] with its own.
-pub const VERSION: u32 = 2;
+pub const VERSION: u32 = 3;
 
 /// Names one run within a page's life. The page counts them up from 1.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -280,6 +280,12 @@ pub enum Command {
         /// A run's seed: the same one changes the images in the same way, so that a moved strength moves them evenly.
         seed: u32,
     },
+    /// Have so many workers compute a step's slices on the CPU, as far as they are there; `None`: as many as prove
+    /// fastest.
+    UseWorkers {
+        /// At least 1.
+        count: Option<u8>,
+    },
     /// Write a file; [`Event::Exported`] brings it.
     Export {
         /// Which.
@@ -399,6 +405,11 @@ pub enum Event {
         points: Vec<StepPoint>,
         /// Training speed over the last second or so; 0 before it was measured.
         images_per_second: f32,
+    },
+    /// As many workers compute a step's slices from now on.
+    Workers {
+        /// How many.
+        count: u8,
     },
     /// An epoch's validation is under way.
     Validating {
@@ -608,6 +619,7 @@ impl Event {
             | Event::Kept { run, .. } => Some(*run),
             Event::Failed { run, .. } => *run,
             Event::Ready { .. }
+            | Event::Workers { .. }
             | Event::Opened { .. }
             | Event::Data(_)
             | Event::Prediction { .. }

@@ -4,7 +4,7 @@
 mod common;
 
 use burn::tensor::Device;
-use common::{digits, drive, losses, part};
+use common::{digits, drive, losses};
 use kiln::data::augment::Amount;
 use kiln::data::division::divide;
 use kiln::data::set::{SetFile, SetProblem};
@@ -514,7 +514,7 @@ both! {
         let mut other = pixels.clone();
         other[4..8].fill(255);
         assert!(matches!(with(other, labels.clone()), SetProblem::Idx { problem: idx::IdxError::Length { .. }, .. }));
-        let fewer = idx_labels(&part(&images, 0..19));
+        let fewer = idx_labels(&images.part(0..19));
         assert_eq!(with(pixels.clone(), fewer), SetProblem::NoLabels { file: "p".into(), images: 20 });
         let mut packed = kiln::data::gzip::gzip(&pixels);
         packed.truncate(packed.len() / 2);
@@ -530,7 +530,7 @@ both! {
         for shift in Shift::ALL {
             assert_eq!(shift.of(&images, 0..20, 3), shift.of(&images, 0..20, 3));
             // In pieces as at once.
-            assert_eq!(shift.of(&images, 7..20, 3), part(&shift.of(&images, 0..20, 3), 7..20));
+            assert_eq!(shift.of(&images, 7..20, 3), shift.of(&images, 0..20, 3).part(7..20));
         }
         let image = images.image(4);
         assert_eq!(Shift::Inverted.apply(&Shift::Inverted.apply(image, 3, 4), 3, 4), image);

@@ -353,18 +353,20 @@ async fn the_network_is_summed_up() {
 
 #[wasm_bindgen_test]
 async fn the_address_is_followed_and_what_is_wrong_in_it_is_named() {
-    let pairs = [("epochs", "5"), ("learning-rate", "0.01"), ("batch-norm", "true"), ("device", "cpu")];
-    let bad = [("batch-size", "0"), ("dropout", "x"), ("colour", "red"), ("device", "tpu")];
+    let pairs =
+        [("epochs", "5"), ("learning-rate", "0.01"), ("batch-norm", "true"), ("device", "cpu"), ("workers", "2")];
+    let bad = [("batch-size", "0"), ("dropout", "x"), ("colour", "red"), ("device", "tpu"), ("workers", "9")];
     let owned = |(name, value): (&str, &str)| (name.to_owned(), value.to_owned());
     let settings = read(pairs.into_iter().chain(bad).map(owned));
     assert_eq!((settings.config.epochs, settings.config.batch_size), (5, 128));
     assert!(settings.config.network.batch_norm && settings.config.network.dropout == 0.0);
-    assert_eq!(settings.choice, DeviceChoice::Cpu);
-    assert_eq!(settings.notes.len(), 4);
+    assert_eq!((settings.choice, settings.workers), (DeviceChoice::Cpu, Some(2)));
+    assert_eq!(settings.notes.len(), 5);
     assert_eq!(settings.notes[2], Note::Unknown { name: "colour".into() });
-    let written = write(&settings.config, settings.choice);
+    let written = write(&settings.config, settings.choice, settings.workers);
     let again = read(written.into_iter().map(|(name, value)| (name.to_owned(), value)));
-    assert_eq!((again.config, again.choice, again.notes.len()), (settings.config.clone(), settings.choice, 0));
+    assert_eq!((again.config, again.choice), (settings.config.clone(), settings.choice));
+    assert_eq!((again.workers, again.notes.len()), (settings.workers, 0));
     let page = mount(settings);
     frames().await;
     let notes = page.root.query_selector_all("[data-testid=note]").unwrap();

@@ -323,7 +323,7 @@ fn larger_data_has_other_defaults_unless_they_were_changed() {
     config.epochs = 7;
     config.set_new_data(NewData::Shifted { shift: Shift::Rotated }, Vec::new());
     assert_eq!((config.epochs, config.batch_size, config.train_size), (7, 64, 5_000));
-    assert_eq!(write(&config, DeviceChoice::Auto), [("mode", "finetune".to_owned()), ("epochs", "7".to_owned())]);
+    assert_eq!(write(&config, DeviceChoice::Auto, None), [("mode", "finetune".to_owned()), ("epochs", "7".to_owned())]);
 }
 
 #[wasm_bindgen_test]

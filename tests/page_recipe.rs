@@ -28,7 +28,7 @@ fn from_address(pairs: &[(&str, &str)]) -> (RunConfig, Vec<Note>) {
 }
 
 fn round_trip(config: &RunConfig) {
-    let written = write(config, DeviceChoice::Auto);
+    let written = write(config, DeviceChoice::Auto, None);
     let pairs: Vec<_> = written.iter().map(|(name, value)| (*name, value.as_str())).collect();
     assert_eq!(from_address(&pairs), (config.clone(), Vec::new()), "{written:?}");
 }
@@ -36,7 +36,7 @@ fn round_trip(config: &RunConfig) {
 #[wasm_bindgen_test]
 fn every_setting_survives_the_address() {
     round_trip(&RunConfig::default());
-    assert_eq!(write(&RunConfig::default(), DeviceChoice::Auto), []);
+    assert_eq!(write(&RunConfig::default(), DeviceChoice::Auto, None), []);
     for augmentation in [
         Augmentation::GENTLE,
         Augmentation::ROBUST,
@@ -79,7 +79,7 @@ fn every_setting_survives_the_address() {
 #[wasm_bindgen_test]
 fn a_mixture_has_a_name_and_single_changes_lie_on_top_of_it_wherever_they_stand() {
     let config = RunConfig { augmentation: Augmentation::ROBUST, ..RunConfig::default() };
-    assert_eq!(write(&config, DeviceChoice::Auto), [("augment", "robust".to_owned())]);
+    assert_eq!(write(&config, DeviceChoice::Auto, None), [("augment", "robust".to_owned())]);
     let (config, notes) = from_address(&[("augment-rotation", "30:1"), ("augment", "gentle")]);
     assert_eq!(notes, []);
     assert_eq!(config.augmentation, Augmentation { rotation: Amount::new(30.0, 1.0), ..Augmentation::GENTLE });

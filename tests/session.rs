@@ -97,10 +97,10 @@ both! {
         assert_eq!(events, [Event::Waiting { run: RUN }]);
         assert!(!streamed.has_work());
         let train = common::digits(64, 1);
-        streamed.push(kiln::data::Split::Train, common::part(&train, 0..32));
+        streamed.push(kiln::data::Split::Train, train.part(0..32));
         events.extend(drive(&mut streamed).await);
         assert_eq!(losses(&events).len(), 2, "one shard holds two batches of the first epoch");
-        streamed.push(kiln::data::Split::Train, common::part(&train, 32..64));
+        streamed.push(kiln::data::Split::Train, train.part(32..64));
         streamed.push(kiln::data::Split::Validation, common::digits(20, 2));
         streamed.push(kiln::data::Split::Test, common::digits(30, 3));
         events.extend(drive(&mut streamed).await);

@@ -2,7 +2,7 @@
 
 mod common;
 
-use common::{digits, drive, losses, part, small_config, small_session, start};
+use common::{digits, drive, losses, small_config, small_session, start};
 use kiln::data::{Images, Split};
 use kiln::device::Opened;
 use kiln::protocol::{Command, Event, Failure, RunId};
@@ -86,8 +86,8 @@ both! {
         let mut session = kiln::training::session::Session::new(Opened::cpu());
         session.expect(kiln::training::session::Expected { train: 64, validation: 20, test: 30, block: 32 });
         let train = digits(64, 1);
-        session.push(Split::Train, part(&train, 0..32));
-        session.push(Split::Train, part(&train, 32..64));
+        session.push(Split::Train, train.part(0..32));
+        session.push(Split::Train, train.part(32..64));
         session.push(Split::Validation, digits(20, 2));
         // No class has this number: whoever makes a batch of such an image panics.
         session.push(Split::Test, Images { labels: vec![255; 30], ..digits(30, 3) });

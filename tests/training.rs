@@ -3,7 +3,7 @@
 mod common;
 
 use burn::tensor::Device;
-use common::{digits, part};
+use common::digits;
 use kiln::device::read;
 use kiln::model::{Convolution, Network, NetworkConfig};
 use kiln::training::RunConfig;
@@ -86,7 +86,7 @@ both! {
         assert_eq!(whole.total, 260);
         let mut parts = Vec::new();
         for range in [0..130, 130..260] {
-            parts.push(evaluate(network.clone(), &part(&images, range), 10, &device).await.unwrap());
+            parts.push(evaluate(network.clone(), &images.part(range), 10, &device).await.unwrap());
         }
         assert_eq!(whole.correct, parts[0].correct + parts[1].correct);
         assert!((whole.loss - (parts[0].loss + parts[1].loss) / 2.0).abs() < 1e-5);
@@ -97,7 +97,7 @@ both! {
         let network = Network::new(&small(), 1, &device).unwrap();
         let mut evaluation = Evaluation::new(network.clone(), 10).leaving_out((20..40).rev().collect());
         evaluation.advance(&images, &device).await.unwrap();
-        let (rest, first) = (evaluation.score(), evaluate(network, &part(&images, 0..20), 10, &device).await.unwrap());
+        let (rest, first) = (evaluation.score(), evaluate(network, &images.part(0..20), 10, &device).await.unwrap());
         assert_eq!((rest.correct, rest.total), (first.correct, 20));
         assert!((rest.loss - first.loss).abs() < 1e-5);
         assert_eq!(evaluation.exam().read.len(), 40, "they are read all the same");

@@ -33,10 +33,11 @@ function* batches(count, size, seed) {
 
 // Drawn in the common layouts: kernels [height, width, in, out], dense [in, out] with the image flattened as
 // (height, width, channel); given to Kiln in its own: [out, in, height, width] and (channel, height, width).
-const CONVOLUTIONS = [[1, 32], [32, 64], [64, 64], [64, 64]];
-const DENSE = [[576, 64], [64, 10]];
-
-function firstWeights(seed) {
+function firstWeights(filters, seed) {
+  const CONVOLUTIONS = filters.map((outputs, layer) => [layer ? filters[layer - 1] : 1, outputs]);
+  const last = filters.at(-1);
+  // Three pools make 3×3 pixels of 28×28.
+  const DENSE = [[9 * last, 64], [64, 10]];
   const random = mulberry32(seed * 7919 + 17);
   const glorot = (count, area, inputs, outputs) => {
     const limit = Math.sqrt(6 / (area * inputs + area * outputs));
@@ -57,8 +58,8 @@ function firstWeights(seed) {
     if (layer === 0) {
       matrix = new Float32Array(drawn.length);
       for (let tap = 0; tap < 9; tap++)
-        for (let c = 0; c < 64; c++)
-          matrix.set(drawn.subarray((tap * 64 + c) * outputs, (tap * 64 + c + 1) * outputs), (c * 9 + tap) * outputs);
+        for (let c = 0; c < last; c++)
+          matrix.set(drawn.subarray((tap * last + c) * outputs, (tap * last + c + 1) * outputs), (c * 9 + tap) * outputs);
     }
     parts.push(matrix, new Float32Array(outputs));
   });
@@ -108,18 +109,21 @@ async function accuracy(bench, data, count) {
 }
 
 window.bench = async (options) => {
-  const o = { steps: 30, batch: 128, warmup: 5, seed: 1, lr: 0.001, device: 'cpu', budgetS: 120, evalEvery: 50,
+  const o = { steps: 30, batch: 128, warmup: 5, seed: 1, lr: 0.001, device: 'cpu', workers: 1,
+    filters: [32, 64, 64, 64], budgetS: 120, evalEvery: 50,
     evalN: 2000, maxSteps: 2000, ...options };
   const result = { ok: false, backend: `kiln ${o.device}`, batch: o.batch, steps: 0, threads: 1 };
   try {
     const data = await mnist(o.data);
-    const weights = firstWeights(o.seed);
+    const weights = firstWeights(o.filters, o.seed);
     const source = batches(data.trainY.length, o.batch, o.seed);
     await phase('load');
     const start = performance.now();
     const module = await import(o.device === 'webgpu' ? './worker_gpu.js' : './worker_cpu.js');
     await module.default();
-    const bench = await module.Bench.open(o.device, weights, data.trainX, data.trainY);
+    const bench = await module.Bench.open(o.device, Uint32Array.from(o.filters), weights, data.trainX, data.trainY,
+      o.workers, new URL('worker_cpu_loader.js', import.meta.url).href);
+    result.threads = bench.workers;
     const step = (read) => bench.step(source.next().value, o.lr, read);
     result.loss_first = await step(true);
     result.warmup_ms = performance.now() - start;

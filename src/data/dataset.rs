@@ -1,5 +1,7 @@
 //! The images a session holds, growing as shards arrive.
 
+use std::ops::Range;
+
 use serde::{Deserialize, Serialize};
 
 use super::PIXELS;
@@ -41,6 +43,15 @@ impl Images {
     /// Whether there are none.
     pub fn is_empty(&self) -> bool {
         self.labels.is_empty()
+    }
+
+    /// Some of them, one after the other.
+    ///
+    /// # Panics
+    /// If there are not as many.
+    pub fn part(&self, range: Range<usize>) -> Images {
+        let pixels = self.pixels[range.start * PIXELS..range.end * PIXELS].to_vec();
+        Images { pixels, labels: self.labels[range].to_vec() }
     }
 
     /// The pixels of image `index`.

@@ -14,8 +14,13 @@ pub enum Stream {
     Weights,
     /// The order of epoch `.0`, counted from 0.
     Order(u32),
-    /// Dropout masks of step `.0`, counted from 0.
-    Dropout(u32),
+    /// Dropout masks of a step's slice, both counted from 0.
+    Dropout {
+        /// The step.
+        step: u32,
+        /// The slice, less than 16.
+        slice: u32,
+    },
     /// The settings that a sweep draws.
     Sweep,
     /// What of a new set is set aside.
@@ -34,7 +39,7 @@ pub fn rng(seed: u32, stream: Stream) -> ChaCha8Rng {
         Stream::Weights => 0,
         Stream::Sweep => u64::MAX,
         Stream::Order(epoch) => 2 + u64::from(epoch),
-        Stream::Dropout(step) => (1 << 40) + u64::from(step),
+        Stream::Dropout { step, slice } => (1 << 40) + 16 * u64::from(step) + u64::from(slice),
         Stream::Division => 1 << 33,
         Stream::Replay => (1 << 33) + 1,
         Stream::Shift(image) => (1 << 34) + u64::from(image),

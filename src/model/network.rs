@@ -79,14 +79,31 @@ impl Network {
     /// # Errors
     /// A configuration that can't be built, or bytes of another length than its parameters take.
     pub fn from_bytes(config: &NetworkConfig, bytes: &[u8], device: &Device) -> Result<Self, WeightsError> {
-        let summary = summarize(config)?;
-        let statistics = if config.batch_norm { config.convolutions.iter().map(|c| 2 * c.filters).sum() } else { 0 };
-        let expected = 4 * (summary.parameters() + statistics);
+        let expected = 4 * Self::values(config)?;
         if bytes.len() != expected {
             return Err(WeightsError::Length { expected, found: bytes.len() });
         }
-        let mut values = bytes.chunks_exact(4).map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]]));
-        Ok(Self::build(config, device, |_, len| values.by_ref().take(len).collect())?)
+        let values: Vec<f32> = bytes.as_chunks().0.iter().copied().map(f32::from_le_bytes).collect();
+        Self::from_values(config, &values, device)
+    }
+
+    /// A network with the given values, in the order of [`Network::parts`].
+    ///
+    /// # Errors
+    /// A configuration that can't be built, or another number of values than it has.
+    pub fn from_values(config: &NetworkConfig, values: &[f32], device: &Device) -> Result<Self, WeightsError> {
+        let expected = Self::values(config)?;
+        if values.len() != expected {
+            return Err(WeightsError::Length { expected: 4 * expected, found: 4 * values.len() });
+        }
+        let mut rest = values;
+        Ok(Self::build(config, device, |_, len| rest.split_off(..len).unwrap_or_default().to_vec())?)
+    }
+
+    /// How many values there are: parameters and batch norm's statistics.
+    fn values(config: &NetworkConfig) -> Result<usize, NetworkError> {
+        let statistics = if config.batch_norm { config.convolutions.iter().map(|c| 2 * c.filters).sum() } else { 0 };
+        Ok(summarize(config)?.parameters() + statistics)
     }
 
     /// Asks `fill` for each tensor's values, in the order of [`Network::parts`].

@@ -55,10 +55,10 @@ pub fn read_address() -> Settings {
 }
 
 /// Writes the recipe into the address, without a new entry in the history.
-pub fn write_address(config: &RunConfig, choice: DeviceChoice) {
+pub fn write_address(config: &RunConfig, choice: DeviceChoice, workers: Option<u8>) {
     let location = window().location();
     let mut address = location.pathname().unwrap_or_default();
-    for (index, (name, value)) in settings::write(config, choice).iter().enumerate() {
+    for (index, (name, value)) in settings::write(config, choice, workers).iter().enumerate() {
         address.push(if index == 0 { '?' } else { '&' });
         address.extend([name, "=", value]);
     }

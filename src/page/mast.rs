@@ -4,8 +4,10 @@ use leptos::prelude::*;
 
 use super::Page;
 use super::browser::{document, recall, remember, window};
+use super::settings::MOST_WORKERS;
 use super::state::{Action, DeviceChoice, PageState, Phase};
 use super::words::{Lang, Text, count};
+use crate::protocol::DeviceKind;
 
 /// Sizes of the root's text, in percent. All of the page is measured in it.
 const TEXT_SIZES: [&str; 3] = ["100", "125", "150"];
@@ -157,7 +159,7 @@ fn DeviceChip() -> impl IntoView {
             None => view! { <span>{lang.choosing()}</span> }.into_any(),
             Some(device) => {
                 let reason = lang.device_reason(device.kind, &device.reason);
-                let dot = device.kind == crate::protocol::DeviceKind::Cpu;
+                let dot = device.kind == DeviceKind::Cpu;
                 view! {
                     <i class:hollow=dot></i>
                     <b>{lang.device_kind(device.kind)}</b>
@@ -186,6 +188,38 @@ fn DeviceChip() -> impl IntoView {
                 </div>
             </Show>
         </div>
+    }
+}
+
+/// How many workers compute a step on the CPU.
+#[component]
+fn Workers() -> impl IntoView {
+    let page = expect_context::<Page>();
+    let asked = page.slice(|state| state.workers);
+    let working = page.slice(|state| state.working);
+    let processors = window().navigator().hardware_concurrency() as u8;
+    let button = |count: Option<u8>| {
+        view! {
+            <button
+                class="btn"
+                data-testid=count.map_or_else(|| "workers-auto".to_owned(), |count| format!("workers-{count}"))
+                aria-pressed=move || (asked.get() == count).to_string()
+                on:click=move |_| page.act(Action::UseWorkers(count))
+            >
+                {move || count.map_or_else(|| page.lang.get().workers_auto().to_owned(), |count| count.to_string())}
+            </button>
+        }
+    };
+    let counts = (1..=processors.clamp(1, MOST_WORKERS)).map(Some);
+    view! {
+        <p class="small" data-testid="workers" data-count=move || working.get().unwrap_or(0)>
+            <b>{page.say(Lang::workers)}</b>
+            {move || working.get().map(|count| format!(" {count}"))}
+        </p>
+        <div class="row choices" role="group" aria-label=page.say(Lang::workers)>
+            {[None].into_iter().chain(counts).map(button).collect::<Vec<_>>()}
+        </div>
+        <p class="tiny dim">{page.say(Lang::workers_are)}</p>
     }
 }
 
@@ -222,6 +256,9 @@ pub fn DeviceChoices() -> impl IntoView {
             {button(DeviceChoice::WebGpu, "device-webgpu", Lang::device_gpu)}
             {button(DeviceChoice::Cpu, "device-cpu", Lang::device_cpu)}
         </div>
+        <Show when=move || device.with(|device| device.as_ref().is_some_and(|device| device.kind == DeviceKind::Cpu))>
+            <Workers />
+        </Show>
         <p class="tiny dim">
             {move || {
                 let lang = page.lang.get();

@@ -86,7 +86,9 @@ const ADDRESS_RESTS_MS: i32 = 300;
 impl Page {
     /// A page with the engine that `engine` makes; it is given what hears the engine's events.
     pub fn new(settings: Settings, engine: impl FnOnce(Box<dyn Fn(Event)>) -> Rc<dyn Engine>) -> Self {
-        let state = RwSignal::new(PageState::new(settings.config, settings.choice));
+        let mut state = PageState::new(settings.config, settings.choice);
+        state.workers = settings.workers;
+        let state = RwSignal::new(state);
         let waiting = StoredValue::<Vec<Event>>::new(Vec::new());
         // The engine is made before the page that its events go to.
         let page_slot = StoredValue::<Option<Page>, LocalStorage>::new_local(None);
@@ -127,6 +129,7 @@ impl Page {
             Action::Configure(_)
                 | Action::Recover(_)
                 | Action::UseDevice(_)
+                | Action::UseWorkers(_)
                 | Action::FineTune(_)
                 | Action::Tune(SweepAction::Open(_))
         );
@@ -147,7 +150,7 @@ impl Page {
         if self.address_waits.try_update_value(|waits| std::mem::replace(waits, true)) == Some(false) {
             after(ADDRESS_RESTS_MS, move || {
                 self.address_waits.try_set_value(false);
-                self.state.try_with_untracked(|state| write_address(&state.settings, state.choice));
+                self.state.try_with_untracked(|state| write_address(&state.settings, state.choice, state.workers));
             });
         }
     }

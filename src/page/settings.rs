@@ -330,13 +330,16 @@ pub struct Settings {
     pub config: RunConfig,
     /// The device.
     pub choice: DeviceChoice,
+    /// How many workers compute a step on the CPU; `None`: as many as prove fastest.
+    pub workers: Option<u8>,
     /// What is not followed.
     pub notes: Vec<Note>,
 }
 
 /// Reads the parameters of an address.
 pub fn read(parameters: impl IntoIterator<Item = (String, String)>) -> Settings {
-    let mut settings = Settings { config: RunConfig::default(), choice: DeviceChoice::Auto, notes: Vec::new() };
+    let mut settings =
+        Settings { config: RunConfig::default(), choice: DeviceChoice::Auto, workers: None, notes: Vec::new() };
     let mut parameters: Vec<_> = parameters.into_iter().collect();
     // The mode before all: it decides what the others default to.
     if parameters.iter().any(|(name, value)| name == "mode" && value == FINETUNE) {
@@ -356,6 +359,12 @@ pub fn read(parameters: impl IntoIterator<Item = (String, String)>) -> Settings 
                 "webgpu" => settings.choice = DeviceChoice::WebGpu,
                 _ => settings.notes.push(Note::Invalid { name, value, used: "auto".into() }),
             }
+        } else if name == "workers" {
+            match value.parse() {
+                Ok(count) if (1..=MOST_WORKERS).contains(&count) => settings.workers = Some(count),
+                _ if value == "auto" => {}
+                _ => settings.notes.push(Note::Invalid { name, value, used: "auto".into() }),
+            }
         } else if let Some(field) = Field::all().find(|field| field.name() == name) {
             if field.set(&mut settings.config, &value).is_err() {
                 settings.notes.push(Note::Invalid { name, value, used: field.get(&settings.config) });
@@ -367,8 +376,11 @@ pub fn read(parameters: impl IntoIterator<Item = (String, String)>) -> Settings 
     settings
 }
 
+/// Workers that can compute a step, at most: as many as a batch has slices.
+pub const MOST_WORKERS: u8 = 4;
+
 /// The parameters that say what differs from the defaults.
-pub fn write(config: &RunConfig, choice: DeviceChoice) -> Vec<(&'static str, String)> {
+pub fn write(config: &RunConfig, choice: DeviceChoice, workers: Option<u8>) -> Vec<(&'static str, String)> {
     let device = match choice {
         DeviceChoice::Auto => None,
         DeviceChoice::Cpu => Some(("device", "cpu".to_owned())),
@@ -376,5 +388,10 @@ pub fn write(config: &RunConfig, choice: DeviceChoice) -> Vec<(&'static str, Str
     };
     let mode = config.finetune.as_ref().map(|_| ("mode", FINETUNE.to_owned()));
     let changed = Field::all().filter(|field| is_changed(*field, config));
-    mode.into_iter().chain(device).chain(changed.map(|field| (field.name(), field.get(config)))).collect()
+    let workers = workers.map(|count| ("workers", count.to_string()));
+    mode.into_iter()
+        .chain(device)
+        .chain(workers)
+        .chain(changed.map(|field| (field.name(), field.get(config))))
+        .collect()
 }

@@ -1,5 +1,5 @@
 //! Training. What a run is ([`config`], [`metrics`]) is plain data, and so is the user's own [`collection`]; with the
-//! feature `cpu` come one step ([`trainer`] and its [`optimizer`]), the look at unseen images ([`evaluation`]) and the
+//! feature `cpu` come one step ([`trainer`] and its [`optimizer`], on the CPU in [`slice`]s by a [`crew`]), the look at unseen images ([`evaluation`]) and the
 //! state machine around them ([`session`]).
 //!
 //! A worker drives a [`session::Session`]; a test or a native program can drive it just as well, or use the
@@ -8,6 +8,8 @@
 pub mod checkpoint;
 pub mod collection;
 pub mod config;
+#[cfg(feature = "cpu")]
+pub mod crew;
 #[cfg(feature = "cpu")]
 pub mod evaluation;
 pub mod exam;
@@ -20,6 +22,8 @@ pub mod optimizer;
 pub mod self_check;
 #[cfg(feature = "cpu")]
 pub mod session;
+#[cfg(feature = "cpu")]
+pub mod slice;
 #[cfg(feature = "cpu")]
 pub mod source;
 pub mod sweep;

@@ -10,7 +10,7 @@ use burn::optim::{
     Adam, AdamConfig, AdamState, AdamW, AdamWConfig, AdamWState, AdaptiveMomentumState, CenteredState,
     Optimizer as Rule, RmsProp, RmsPropConfig, RmsPropState, SquareAvgState,
 };
-use burn::tensor::{Device, Gradients, Tensor, TensorData};
+use burn::tensor::{Device, Tensor, TensorData};
 
 use super::RunConfig;
 use super::config::Optimizer as Choice;
@@ -68,11 +68,9 @@ impl Optimizer {
         Self { update, clip_norm: config.clip_norm, time: 0, moments: Vec::new() }
     }
 
-    /// One step of size `learning_rate`. A tensor without a gradient stays as it is.
-    pub fn step(&mut self, network: Network, gradients: &mut Gradients, learning_rate: f64) -> Network {
-        let mut gather = Gather { gradients, flat: Vec::new() };
-        network.visit(&mut gather);
-        let mut gradients = gather.flat;
+    /// One step of size `learning_rate` along the flat gradients of all trainable tensors, in the network's order. A
+    /// tensor without a gradient stays as it is.
+    pub fn step(&mut self, network: Network, mut gradients: Vec<Option<Tensor<1>>>, learning_rate: f64) -> Network {
         if self.clip_norm > 0.0 {
             clip(&mut gradients, self.clip_norm);
         }
@@ -165,10 +163,8 @@ impl Optimizer {
     /// # Errors
     /// Bytes of another length than would be kept; nothing has changed then.
     pub fn restore(&mut self, network: &Network, bytes: &[u8], device: &Device) -> Result<(), StateError> {
-        let mut sizes = Sizes(Vec::new());
-        network.visit(&mut sizes);
-        let kept = self.kept();
-        let expected = 4 + 4 * kept * sizes.0.iter().sum::<usize>();
+        let (sizes, kept) = (sizes(network), self.kept());
+        let expected = 4 + 4 * kept * sizes.iter().sum::<usize>();
         let Some((time, values)) = bytes.split_first_chunk::<4>().filter(|_| bytes.len() == expected) else {
             if bytes.is_empty() {
                 (self.time, self.moments) = (0, Vec::new());
@@ -182,7 +178,7 @@ impl Optimizer {
             let values: Vec<f32> = values.by_ref().take(len).collect();
             Tensor::from_data(TensorData::new(values, [len]), device)
         };
-        self.moments = sizes.0.into_iter().map(|len| (0..kept).map(|_| tensor(len)).collect()).collect();
+        self.moments = sizes.into_iter().map(|len| (0..kept).map(|_| tensor(len)).collect()).collect();
         Ok(())
     }
 }
@@ -203,22 +199,13 @@ fn clip(gradients: &mut [Option<Tensor<1>>], norm: f64) {
     }
 }
 
-/// Takes the gradients of all trainable tensors, flat, in the network's order.
-struct Gather<'a> {
-    gradients: &'a mut Gradients,
-    flat: Vec<Option<Tensor<1>>>,
+/// How many values each trainable tensor has, in the network's order.
+pub fn sizes(network: &Network) -> Vec<usize> {
+    let mut sizes = Sizes(Vec::new());
+    network.visit(&mut sizes);
+    sizes.0
 }
 
-impl ModuleVisitor for Gather<'_> {
-    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
-        if param.is_require_grad() {
-            let gradient = param.val().grad_remove(self.gradients);
-            self.flat.push(gradient.map(|gradient| gradient.flatten(0, D - 1)));
-        }
-    }
-}
-
-/// Counts the values of all trainable tensors, in the same order.
 struct Sizes(Vec<usize>);
 
 impl ModuleVisitor for Sizes {

@@ -1,18 +1,21 @@
 //! One training step: forward, loss, backward, optimizer. Knows no epoch, no order, no page.
 
+use std::ops::Range;
+use std::rc::Rc;
 use std::sync::{Mutex, PoisonError};
 
 use burn::module::Module;
 use burn::tensor::{Device, Tensor, TensorData, activation};
-use rand::Rng;
+use web_time::Instant;
 
 use super::RunConfig;
-use super::optimizer::{Optimizer, StateError};
-use super::source::{Source, scaled};
+use super::crew::{Team, Work, shares};
+use super::optimizer::{Optimizer, StateError, sizes};
+use super::slice::{self, Job, Part};
+use super::source::Source;
 use crate::data::augment::Changes;
-use crate::data::order::{Stream, rng};
-use crate::data::{Images, PIXELS, SIDE};
-use crate::device::DeviceLost;
+use crate::data::{Images, PIXELS};
+use crate::device::{DeviceLost, read};
 use crate::model::{Input, Network};
 
 /// What a network is given and one-hot targets, on a device.
@@ -25,6 +28,12 @@ pub struct Batch {
 }
 
 impl Batch {
+    /// All of a few images.
+    pub fn of(images: &Images, classes: usize, device: &Device) -> Self {
+        let indices: Vec<u32> = (0..).take(images.labels.len()).collect();
+        Self::gather(images, &indices, indices.len(), classes, device)
+    }
+
     /// Gathers the images at `indices` and pads with empty ones up to `len`.
     ///
     /// # Panics
@@ -40,28 +49,21 @@ impl Batch {
         let input = source.gather(indices, len, device);
         Self { input, targets: one_hot(source.labels(), indices, len, classes, device) }
     }
+}
 
-    /// Gathers the images at `indices`, each with the changes that `draw` gives it.
-    ///
-    /// # Panics
-    /// If an index is not in `source`.
-    pub fn augmented(
-        source: &Images,
-        indices: &[u32],
-        classes: usize,
-        device: &Device,
-        draw: impl Fn(u32) -> Changes,
-    ) -> Self {
-        let len = indices.len();
-        let mut pixels = Vec::with_capacity(len * PIXELS);
-        let (images, mut changed) = (source.pixels.as_chunks().0, [0; PIXELS]);
-        for &index in indices {
-            draw(index).apply(&images[index as usize], &mut changed);
-            pixels.extend(changed.map(scaled));
-        }
-        let images = Tensor::from_data(TensorData::new(pixels, [len, 1, SIDE, SIDE]), device);
-        Self { input: Input::Images(images), targets: one_hot(&source.labels, indices, len, classes, device) }
+/// The images at `indices` of a set, each with the changes that `draw` gives it.
+///
+/// # Panics
+/// If an index is not in `source`.
+pub fn pick(source: &Images, indices: &[u32], draw: impl Fn(u32) -> Changes) -> Images {
+    let (images, mut changed) = (source.pixels.as_chunks().0, [0; PIXELS]);
+    let mut picked = Images { pixels: Vec::with_capacity(indices.len() * PIXELS), labels: Vec::new() };
+    for &index in indices {
+        draw(index).apply(&images[index as usize], &mut changed);
+        picked.pixels.extend(changed);
+        picked.labels.push(source.labels[index as usize]);
     }
+    picked
 }
 
 fn one_hot(labels: &[u8], indices: &[u32], len: usize, classes: usize, device: &Device) -> Tensor<2> {
@@ -77,6 +79,17 @@ pub fn cross_entropy(logits: Tensor<2>, targets: Tensor<2>) -> Tensor<1> {
     (targets * activation::log_softmax(logits, 1)).sum_dim(1).squeeze_dim::<1>(1).neg()
 }
 
+/// Cross-entropy of each row, with that share of the targets spread over all classes.
+pub(super) fn smoothed_cross_entropy(logits: Tensor<2>, targets: Tensor<2>, smoothing: f64) -> Tensor<1> {
+    let [_, classes] = targets.dims();
+    let targets = if smoothing > 0.0 {
+        targets.mul_scalar(1.0 - smoothing).add_scalar(smoothing / classes as f64)
+    } else {
+        targets
+    };
+    cross_entropy(logits, targets)
+}
+
 /// How many rows are read right: `[batch, classes]` twice → `[1]`. Padding rows count for nothing.
 pub fn count_correct(logits: Tensor<2>, targets: Tensor<2>) -> Tensor<1> {
     let right = logits.argmax(1).equal(targets.clone().argmax(1)).float();
@@ -90,11 +103,8 @@ pub struct Trainer {
     frozen: Option<Network>,
     optimizer: Optimizer,
     device: Device,
-    label_smoothing: f64,
-    /// What dropout masks are drawn from, if there is dropout.
-    seed: Option<u32>,
-    /// Steps done.
-    step: u32,
+    /// What is said of it to whoever computes slices; also its own settings.
+    job: Job,
 }
 
 impl Trainer {
@@ -106,9 +116,13 @@ impl Trainer {
             network,
             optimizer: Optimizer::new(config),
             device: device.clone().autodiff(),
-            label_smoothing: config.label_smoothing,
-            seed: (config.network.dropout > 0.0).then_some(config.seed),
-            step: 0,
+            job: Job {
+                network: config.network.clone(),
+                label_smoothing: config.label_smoothing,
+                seed: config.seed,
+                step: 0,
+                rows: 0,
+            },
         }
     }
 
@@ -118,7 +132,7 @@ impl Trainer {
     /// The state is of another optimizer or network.
     pub fn restore(&mut self, step: u32, optimizer: &[u8]) -> Result<(), StateError> {
         self.optimizer.restore(&self.network, optimizer, &self.device.clone().inner())?;
-        self.step = step;
+        self.job.step = step;
         Ok(())
     }
 
@@ -140,37 +154,98 @@ impl Trainer {
         self.network.valid()
     }
 
+    /// Whether a step on images can be done in slices. Batch norm looks at a whole batch, and frozen layers are not
+    /// worth helpers.
+    pub fn can_slice(&self) -> bool {
+        !self.job.network.batch_norm && self.frozen.is_none()
+    }
+
     /// One step on `batch`. Gives `[2]`: the mean loss (of the smoothed targets, if labels are smoothed) and the share
     /// read right, both from before the change. They stay on the device until somebody reads them.
     pub fn step(&mut self, batch: Batch, learning_rate: f64) -> Tensor<1> {
-        let [rows, classes] = batch.targets.dims();
-        let logits = self.forward(batch.input);
-        let targets = if self.label_smoothing > 0.0 {
-            let spread = self.label_smoothing / classes as f64;
-            batch.targets.clone().mul_scalar(1.0 - self.label_smoothing).add_scalar(spread)
-        } else {
-            batch.targets.clone()
-        };
-        let loss = cross_entropy(logits.clone(), targets).mean();
-        let correct = count_correct(logits.without_autodiff(), batch.targets.without_autodiff());
-        let metrics = Tensor::cat(vec![loss.clone().without_autodiff(), correct / rows as f32], 0);
-        // burn's modules are mapped by value.
-        self.network = self.optimizer.step(self.network.clone(), &mut loss.backward(), learning_rate);
-        self.step += 1;
-        metrics
-    }
-
-    /// The masks of dropout are drawn on the device, by its one generator. It is seeded anew for each step, so that an
-    /// interruption changes no mask, and held meanwhile, so that no other thread's trainer takes from it.
-    fn forward(&self, input: Input) -> Tensor<2> {
+        let Batch { input, targets } = batch;
+        let [rows, _] = targets.dims();
         let input = match (input, &self.frozen) {
             (Input::Images(images), Some(frozen)) => Input::Features(frozen.features(images.without_autodiff())),
             (input, _) => input,
         };
-        static GENERATOR: Mutex<()> = Mutex::new(());
-        let Some(seed) = self.seed else { return self.network.answer(input) };
-        let _held = GENERATOR.lock().unwrap_or_else(PoisonError::into_inner);
-        self.device.seed(rng(seed, Stream::Dropout(self.step)).next_u64());
-        self.network.answer(input)
+        let logits = seeded(&self.device, self.job.masks(0), || self.network.answer(input));
+        let loss = smoothed_cross_entropy(logits.clone(), targets.clone(), self.job.label_smoothing).mean();
+        let correct = count_correct(logits.without_autodiff(), targets.without_autodiff());
+        let metrics = Tensor::cat(vec![loss.clone().without_autodiff(), correct / rows as f32], 0);
+        let gradients = slice::flat(&self.network, &mut loss.backward());
+        self.change(gradients, learning_rate);
+        metrics
     }
+
+    /// [`Trainer::step`] on the CPU, in slices, by as many of a team as it puts to work. What a helper owes when it
+    /// dies is computed here, so the step is done all the same.
+    ///
+    /// # Errors
+    /// None on the CPU.
+    pub async fn step_in_slices(
+        &mut self,
+        batch: &Images,
+        learning_rate: f64,
+        team: &mut Team,
+    ) -> Result<Tensor<1>, DeviceLost> {
+        let start = Instant::now();
+        self.job.rows = batch.labels.len();
+        let slices: Vec<Images> = slice::slices(self.job.rows).into_iter().map(|range| batch.part(range)).collect();
+        let workers = team.workers(slices.len());
+        let mut shares = shares(slices.len(), workers);
+        let own = shares.next().unwrap_or_default();
+        let weights = if workers > 1 { read(self.network().parts()).await?.concat() } else { Vec::new() };
+        let weights = Rc::new(weights);
+        let answers: Vec<_> = (0..)
+            .zip(shares)
+            .map(|(helper, share)| {
+                let (job, weights, first) = (self.job.clone(), weights.clone(), share.start as u32);
+                let work = Work { job, weights, first, slices: slices[share.clone()].to_vec() };
+                (share, team.crew().compute(helper, work))
+            })
+            .collect();
+        let mut parts = self.compute(own, &slices).await?;
+        let sizes = sizes(&self.network);
+        for (share, answer) in answers {
+            let whole = |part: &Part| part.gradients.len() == sizes.iter().sum::<usize>();
+            match answer.await.filter(|answer| answer.len() == share.len() && answer.iter().all(whole)) {
+                Some(answer) => parts.extend(answer),
+                None => parts.extend(self.compute(share, &slices).await?),
+            }
+        }
+        let Part { loss, correct, gradients } = slice::sum(parts);
+        let device = self.device.clone().inner();
+        let tensor = |values: &[f32]| Tensor::from_data(TensorData::new(values.to_vec(), [values.len()]), &device);
+        let mut rest = &gradients[..];
+        let gradients = sizes.iter().map(|&len| rest.split_off(..len).map(&tensor)).collect();
+        self.change(gradients, learning_rate);
+        team.took(workers, start.elapsed());
+        Ok(tensor(&[loss, correct / self.job.rows as f32]))
+    }
+
+    async fn compute(&self, share: Range<usize>, slices: &[Images]) -> Result<Vec<Part>, DeviceLost> {
+        let mut parts = Vec::with_capacity(share.len());
+        for index in share {
+            parts.push(slice::compute(&self.network, &self.job, index as u32, &slices[index], &self.device).await?);
+        }
+        Ok(parts)
+    }
+
+    fn change(&mut self, gradients: Vec<Option<Tensor<1>>>, learning_rate: f64) {
+        // burn's modules are mapped by value.
+        self.network = self.optimizer.step(self.network.clone(), gradients, learning_rate);
+        self.job.step += 1;
+    }
+}
+
+/// Calls `forward` with the generator of dropout's masks seeded, if there is dropout. The device has one generator: it
+/// is seeded anew for each step, so that an interruption changes no mask, and held meanwhile, so that no other thread's
+/// trainer takes from it.
+pub(super) fn seeded<R>(device: &Device, seed: Option<u64>, forward: impl FnOnce() -> R) -> R {
+    static GENERATOR: Mutex<()> = Mutex::new(());
+    let Some(seed) = seed else { return forward() };
+    let _held = GENERATOR.lock().unwrap_or_else(PoisonError::into_inner);
+    device.seed(seed);
+    forward()
 }

@@ -4,19 +4,25 @@
 use burn::tensor::{Tensor, TensorData};
 use wasm_bindgen::prelude::*;
 
+use super::helper::Helpers;
+use crate::data::augment::Changes;
 use crate::data::{CLASSES, Images, PIXELS, SIDE};
 use crate::device::{DeviceLost, Opened, read};
-use crate::model::{Network, NetworkConfig};
+use crate::model::Network;
 use crate::protocol::{DeviceKind, DeviceReason};
 use crate::training::RunConfig;
-use crate::training::trainer::{Batch, Trainer};
+use crate::training::crew::{Crew, Team};
+use crate::training::trainer::{Batch, Trainer, pick};
 
-/// The article's network in training on a data set that the caller brings.
+/// The article's network, or one of other filters, in training on a data set that the caller brings.
 #[wasm_bindgen]
 pub struct Bench {
     device: Opened,
     images: Images,
     trainer: Trainer,
+    team: Team,
+    /// Those that work on a step.
+    workers: usize,
 }
 
 fn thrown(what: impl std::fmt::Display) -> JsValue {
@@ -25,22 +31,47 @@ fn thrown(what: impl std::fmt::Display) -> JsValue {
 
 #[wasm_bindgen]
 impl Bench {
-    /// Opens `device` (`cpu` or `webgpu`). `weights` are in the order of `Network::parts`, `pixels` and `labels` the
-    /// training images.
+    /// Opens `device` (`cpu` or `webgpu`). `weights` are in the order of `Network::parts`, `filters` has each
+    /// convolution's, `pixels` and `labels` the training images. On the CPU, `workers` work on a step; `script` starts
+    /// a helper.
     ///
     /// # Errors
     /// The device can't be opened, or the weights are of another network.
-    pub async fn open(device: String, weights: Vec<f32>, pixels: Vec<u8>, labels: Vec<u8>) -> Result<Bench, JsValue> {
+    pub async fn open(
+        device: String,
+        filters: Vec<usize>,
+        weights: Vec<f32>,
+        pixels: Vec<u8>,
+        labels: Vec<u8>,
+        workers: usize,
+        script: String,
+    ) -> Result<Bench, JsValue> {
         let kind = if device == "webgpu" { DeviceKind::WebGpu } else { DeviceKind::Cpu };
         let (opened, reason) = super::device::open(kind, DeviceReason::Asked).await;
         if opened.kind != kind {
             return Err(thrown(format!("{device} can't be opened: {reason:?}")));
         }
-        let bytes: Vec<u8> = weights.into_iter().flat_map(f32::to_le_bytes).collect();
+        let mut config = RunConfig::default();
+        config.network.convolutions.truncate(filters.len());
+        for (convolution, filters) in config.network.convolutions.iter_mut().zip(filters) {
+            convolution.filters = filters;
+        }
         let training = opened.device.clone().autodiff();
-        let network = Network::from_bytes(&NetworkConfig::default(), &bytes, &training).map_err(thrown)?;
-        let trainer = Trainer::new(network, &RunConfig::default(), &opened.device);
-        Ok(Bench { device: opened, images: Images { pixels, labels }, trainer })
+        let network = Network::from_values(&config.network, &weights, &training).map_err(thrown)?;
+        let trainer = Trainer::new(network, &config, &opened.device);
+        let helpers = if kind == DeviceKind::Cpu { workers.saturating_sub(1) } else { 0 };
+        let mut helpers = Helpers::start(&script, helpers);
+        helpers.ready().await;
+        let workers = helpers.len() + 1;
+        let mut team = Team::new(helpers);
+        team.ask_for(Some(workers));
+        Ok(Bench { device: opened, images: Images { pixels, labels }, trainer, team, workers })
+    }
+
+    /// How many work on a step.
+    #[wasm_bindgen(getter)]
+    pub fn workers(&self) -> usize {
+        self.workers
     }
 
     /// One step on the images at `indices`. With `read_loss`, waits for it and gives the loss; else 0.
@@ -48,8 +79,13 @@ impl Bench {
     /// # Errors
     /// The device was lost.
     pub async fn step(&mut self, indices: Vec<u32>, learning_rate: f64, read_loss: bool) -> Result<f32, JsValue> {
-        let batch = Batch::gather(&self.images, &indices, indices.len(), CLASSES, self.trainer.device());
-        let metrics = self.trainer.step(batch, learning_rate);
+        let batch = pick(&self.images, &indices, |_| Changes::default());
+        let metrics = if self.device.kind == DeviceKind::Cpu {
+            self.trainer.step_in_slices(&batch, learning_rate, &mut self.team).await.map_err(thrown)?
+        } else {
+            let batch = Batch::of(&batch, CLASSES, self.trainer.device());
+            self.trainer.step(batch, learning_rate)
+        };
         Ok(if read_loss { read(vec![metrics]).await.map_err(thrown)?[0][0] } else { 0.0 })
     }
 

@@ -8,6 +8,7 @@ mod bench;
 mod device;
 pub mod fetch;
 mod files;
+mod helper;
 pub mod keep;
 mod port;
 pub mod store;
@@ -49,10 +50,12 @@ pub fn call_constructors() {
 /// Starts the engine: listens for commands, says that it is ready, and works until the worker ends. On a page, where
 /// `bench.html` loads the same binary, it does nothing.
 pub fn start() {
-    if !js_sys::global().is_instance_of::<web_sys::DedicatedWorkerGlobalScope>() {
+    let Ok(scope) = js_sys::global().dyn_into::<web_sys::DedicatedWorkerGlobalScope>() else { return };
+    port::report_panics();
+    if helper::is_one(&scope) {
+        spawn_local(helper::start(scope));
         return;
     }
-    port::report_panics();
     let (inbox, inputs) = mpsc::unbounded();
     port::listen(inbox.clone());
     spawn_local(async move {
@@ -99,7 +102,9 @@ async fn run(mut inputs: mpsc::UnboundedReceiver<Input>, inbox: mpsc::UnboundedS
 async fn open(device: DeviceKind, reason: DeviceReason) -> Session {
     let (opened, reason) = device::open(device, reason).await;
     port::post(&Event::Opened { device: opened.kind, name: opened.name.clone(), reason });
-    Session::new(opened)
+    let on_cpu = opened.kind == DeviceKind::Cpu;
+    let session = Session::new(opened);
+    if on_cpu { session.with_crew(helper::Helpers::start(&port::script(), helper::useful())) } else { session }
 }
 
 /// Events go to the page and to the keeper.

@@ -55,6 +55,11 @@ pub fn report_panics() {
     }));
 }
 
+/// The address of the script that this worker runs.
+pub fn script() -> String {
+    field(&field(&scope(), "location"), "href").as_string().unwrap_or_default()
+}
+
 /// This worker's name, which no other worker of any tab has.
 pub fn name() -> String {
     scope().name()

@@ -51,15 +51,10 @@ pub fn empty_session(device: Opened) -> Session {
 pub fn fill(session: &mut Session) {
     let train = digits(64, 1);
     for half in 0..2 {
-        session.push(Split::Train, part(&train, half * 32..(half + 1) * 32));
+        session.push(Split::Train, train.part(half * 32..(half + 1) * 32));
     }
     session.push(Split::Validation, digits(20, 2));
     session.push(Split::Test, digits(30, 3));
-}
-
-/// Some of the images.
-pub fn part(images: &Images, range: std::ops::Range<usize>) -> Images {
-    Images { pixels: images.pixels[range.start * 784..range.end * 784].to_vec(), labels: images.labels[range].to_vec() }
 }
 
 /// `Start` of a whole run.

@@ -256,6 +256,8 @@ pub enum Action {
     Recover(WayOn),
     /// Open another device.
     UseDevice(DeviceChoice),
+    /// Have so many workers compute a step; `None`: as many as prove fastest.
+    UseWorkers(Option<u8>),
     /// Do something with what is kept.
     Keep(KeepAction),
     /// Look at the mistakes.
@@ -345,6 +347,10 @@ pub struct PageState {
     pub device: Option<Device>,
     /// What the user wants to train on.
     pub choice: DeviceChoice,
+    /// How many workers the user wants to compute a step; `None`: as many as prove fastest.
+    pub workers: Option<u8>,
+    /// How many do, once it is known.
+    pub working: Option<u8>,
     /// How much of the data is here.
     pub data: DataProgress,
     /// The recipe of the next run.
@@ -388,6 +394,8 @@ impl PageState {
             phase: Phase::LoadingWorker,
             device: None,
             choice,
+            workers: None,
+            working: None,
             data: DataProgress::default(),
             settings,
             run: None,
@@ -549,6 +557,10 @@ impl PageState {
                 self.choice = choice;
                 self.restart(choice, DeviceReason::Asked, now)
             }
+            Action::UseWorkers(count) => {
+                self.workers = count;
+                vec![Request::Send(Command::UseWorkers { count })]
+            }
             Action::Mistakes(action) => self.mistakes.act(action),
             Action::AddToSet => {
                 let chosen = self.mistakes.take_chosen().into_iter();
@@ -579,6 +591,10 @@ impl PageState {
             Event::Opened { device, name, reason } => {
                 self.device = Some(Device { kind: device, name, reason });
                 let mut requests = self.read_again(now);
+                self.working = None;
+                if self.workers.is_some() {
+                    requests.push(Request::Send(Command::UseWorkers { count: self.workers }));
+                }
                 requests.extend(self.preview_anew());
                 requests.extend(self.begin_pending());
                 return requests;
@@ -606,6 +622,7 @@ impl PageState {
             Event::SetImported { name, counts, .. } => self.set_imported(name, counts),
             Event::SetRefused { problem, .. } => self.tuning.set_problem = Some(problem),
             Event::Digits(kept) => return self.restore_digits(*kept),
+            Event::Workers { count } => self.working = Some(count),
             Event::Compiling { .. } => self.set_phase(Phase::Training(Activity::Compiling), now),
             Event::Waiting { .. } => self.set_phase(Phase::Training(Activity::Waiting), now),
             Event::Steps { points, images_per_second, .. } => return self.steps(&points, images_per_second, now),

@@ -52,6 +52,10 @@ words! {
     device_cpu: "Use the CPU", "用 CPU";
     device_gpu: "Use WebGPU", "用 WebGPU";
     device_busy: "Stop the run first, then the device can be changed.", "先停止训练，再更换设备。";
+    workers: "Workers", "工作线程";
+    workers_auto: "As many as help", "自动选择";
+    workers_are: "They share the work of each step. However many they are, the losses are the same.",
+        "它们分担每一步的计算。无论多少个，损失都完全相同。";
     device_gives_up: "Changing it starts the engine anew: the network trained here is given up.",
         "更换设备会重启引擎：这里训练的网络将不再保留。";
     close: "Close", "关闭";

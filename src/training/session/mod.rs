@@ -18,6 +18,7 @@ use serde_bytes::ByteBuf;
 use self::finetune::{FineTuning, Sets};
 use self::run::{Activity, Pace, Run, source};
 use self::sweep::Tuning;
+use super::crew::{Alone, Crew, Team};
 use super::finetune::{Basis, FineTuneProblem};
 use super::source::scaled;
 use super::{Checkpoint, RunConfig, config};
@@ -44,6 +45,8 @@ pub struct Expected {
 /// One device, one data set, at most one run, or one sweep.
 pub struct Session {
     device: Opened,
+    /// Who computes a step's slices; on the CPU.
+    team: Option<Team>,
     data: Dataset,
     expected: Expected,
     run: Option<Run>,
@@ -67,8 +70,10 @@ impl Session {
         let config = RunConfig::default();
         let idle = Network::new(&config.network, config.seed, &device.device).expect("the default can be built");
         let warm = device.kind == DeviceKind::Cpu;
+        let team = warm.then(|| Team::new(Alone));
         Self {
             device,
+            team,
             data: Dataset::default(),
             expected: Expected::default(),
             run: None,
@@ -79,6 +84,14 @@ impl Session {
             preview: None,
             warm,
         }
+    }
+
+    /// The same session with helpers beside it. On a GPU they have nothing to do.
+    pub fn with_crew(mut self, crew: impl Crew + 'static) -> Self {
+        if self.team.is_some() {
+            self.team = Some(Team::new(crew));
+        }
+        self
     }
 
     /// What the manifest promises. Runs wait for data up to these counts.
@@ -103,6 +116,12 @@ impl Session {
             Command::Start { run, config, one_batch, from, basis } => {
                 self.end_sweep();
                 return self.start(run, config, one_batch, from.map(|from| *from), basis);
+            }
+            Command::UseWorkers { count } => {
+                if let Some(team) = &mut self.team {
+                    team.ask_for(count.map(usize::from));
+                    return team.news().into_iter().map(workers).collect();
+                }
             }
             Command::Sweep { run, config } => return self.sweep(run, *config),
             Command::StopSweep { run } => return self.stop_sweep(run),
@@ -320,6 +339,7 @@ impl Session {
             let run = self.run.take().map(|run| run.id);
             events.push(Event::Failed { run, failure: Failure::GpuLost { message } });
         }
+        events.extend(self.team.as_mut().and_then(Team::news).map(workers));
         if self.tuning.is_some() {
             return self.tune(events);
         }
@@ -379,7 +399,7 @@ impl Session {
         let device = &self.device.device;
         match &mut run.activity {
             Activity::Train if run.step >= run.config.steps() => run.complete(events),
-            Activity::Train => run.train(&self.data, self.expected.block, events).await?,
+            Activity::Train => run.train(&self.data, self.expected.block, self.team.as_mut(), events).await?,
             Activity::Prepare => run.prepare(&self.data, &self.sets, device, events).await?,
             Activity::Validate(evaluation) => {
                 let images = source(&run.finetuning, &self.data, Split::Validation);
@@ -486,4 +506,8 @@ fn to_bytes(maps: &[f32]) -> Vec<u8> {
     let largest = maps.iter().copied().fold(0.0, f32::max);
     let scale = if largest > 0.0 { 255.0 / largest } else { 0.0 };
     maps.iter().map(|value| (value * scale).round() as u8).collect()
+}
+
+fn workers(count: usize) -> Event {
+    Event::Workers { count: count.min(u8::MAX.into()) as u8 }
 }

@@ -6,10 +6,11 @@ use burn::tensor::{Device, Tensor};
 use serde_bytes::ByteBuf;
 use web_time::Instant;
 
+use super::super::crew::Team;
 use super::super::evaluation::Evaluation;
 use super::super::finetune::FineTuneProblem;
 use super::super::source::Source;
-use super::super::trainer::{Batch, Trainer};
+use super::super::trainer::{Batch, Trainer, pick};
 use super::super::{BestNetwork, Checkpoint, RunConfig, Score, StepPoint, config};
 use super::finetune::{Comparing, FineTuning, Sets};
 use crate::data::augment::Changes;
@@ -292,6 +293,7 @@ impl Run {
         &mut self,
         data: &Dataset,
         block: usize,
+        team: Option<&mut Team>,
         events: &mut Vec<Event>,
     ) -> Result<(), DeviceLost> {
         let (per_epoch, len) = (self.config.batches_per_epoch(), self.config.batch_len());
@@ -303,15 +305,21 @@ impl Run {
         let start = (self.step % per_epoch) as usize * len;
         let indices = &self.order.1[start..start + len];
         let (classes, device) = (self.config.network.classes, self.trainer.device());
-        let batch = match source(&self.finetuning, data, Split::Train) {
+        let learning_rate = self.learning_rate * self.config.schedule_at(self.step);
+        let metrics = match source(&self.finetuning, data, Split::Train) {
             Source::Images(images) => {
                 let changes = |image| Changes::draw(&self.config.augmentation, self.config.seed, epoch, image);
-                Batch::augmented(images, indices, classes, device, changes)
+                let batch = pick(images, indices, changes);
+                match team {
+                    Some(team) if self.trainer.can_slice() => {
+                        self.trainer.step_in_slices(&batch, learning_rate, team).await?
+                    }
+                    _ => self.trainer.step(Batch::of(&batch, classes, device), learning_rate),
+                }
             }
-            features => Batch::gather(features, indices, len, classes, device),
+            features => self.trainer.step(Batch::gather(features, indices, len, classes, device), learning_rate),
         };
-        let learning_rate = self.learning_rate * self.config.schedule_at(self.step);
-        self.unread.push(self.trainer.step(batch, learning_rate));
+        self.unread.push(metrics);
         self.step += 1;
         let one_batch = self.pace == Pace::OneBatch;
         let epoch_ends = self.step.is_multiple_of(per_epoch);

@@ -92,9 +92,11 @@ fn a_sweep_of_four_runs_fills_its_table_and_the_best_opens_as_an_ordinary_run() 
         let recipe =
             page.run("return document.querySelector('[data-testid=recipe-learning-rate]').textContent").await?;
         assert_eq!(recipe.as_str().unwrap_or_default().trim(), rate);
-        let address = page.run("return location.search").await?;
-        let named = address.as_str().unwrap_or_default().contains(&format!("learning-rate={rate}"));
-        ensure(named || rate == "0.001", || format!("{address}"))?;
+        page.until_run("the address", SOON, "return location.search", |address| {
+            let named = address.as_str().is_some_and(|address| address.contains(&format!("learning-rate={rate}")));
+            named || rate == "0.001"
+        })
+        .await?;
         page.press("train").await?;
         page.until("an ordinary run", SOON, |shown| shown.state == "training" && shown.loss_points > 0).await?;
         assert_eq!(page.uncaught().await?, Vec::<String>::new());
@@ -129,7 +131,8 @@ fn on_a_phone_the_table_scrolls_in_itself() {
         start(page, "0.001, 0.003").await?;
         until_runs(page, 2).await?;
         let over = page.run("return document.documentElement.scrollWidth - innerWidth").await?;
-        assert_eq!(over, 0, "nothing reaches beyond the window");
+        // Less where the scroll bar takes room.
+        ensure(over.as_f64().is_some_and(|over| over <= 0.0), || format!("{over} pixels beyond the window"))?;
         Ok(())
     });
 }

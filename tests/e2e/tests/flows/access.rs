@@ -150,11 +150,13 @@ fn a_dark_system_gets_a_dark_page() {
     play(Site::start(), Kind::Plain, async |page| {
         let lightness = "const [red, green, blue] = getComputedStyle(document.body).backgroundColor.match(/[0-9.]+/g);
             return Number(red) + Number(green) + Number(blue)";
+        let loaded = "return [...document.styleSheets].length > 0 && getComputedStyle(document.body).margin === '0px'";
         for (scheme, dark) in [("light", false), ("dark", true)] {
             let features = json!({ "features": [{ "name": "prefers-color-scheme", "value": scheme }] });
             page.devtools("Emulation.setEmulatedMedia", features).await?;
             page.visit(ENDLESS).await?;
             page.until("the page is there", SOON, |shown| shown.can("recipe-open")).await?;
+            page.until_run("its style", SOON, loaded, |loaded| *loaded == true).await?;
             let lightness = page.run(lightness).await?.as_f64().unwrap_or_default();
             assert_eq!(lightness < 380.0, dark, "{scheme}: {lightness} of 765");
         }

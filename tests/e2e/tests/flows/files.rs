@@ -80,8 +80,11 @@ fn every_file_is_exported_and_its_tool_agrees_with_the_page() {
         page.choose("model-import", safetensors).await?;
         page.until_shown("[data-testid=file-note]", "on the shelf and open").await?;
         page.until("the model is open", SOON, |shown| shown.detail == "opened").await?;
+        // The pad may lie between other pixels of the screen than before, so the drawing may not be the same.
         page.read_a_one().await?;
-        agree("after the import", &bars(page).await?, &expected)?;
+        std::fs::write(&image, pixels(page).await?)?;
+        let said = check(&["predict".as_ref(), safetensors, &image])?;
+        agree("after the import", &bars(page).await?, &serde_json::from_str::<Vec<f64>>(&said)?)?;
 
         // And the run is replayed with the same losses.
         page.drop_file(RUN, &std::fs::read(run)?).await?;

@@ -99,10 +99,10 @@ fn ten_drawings_teach_it_and_both_accuracies_are_told() {
         let teach = page.until_state("ready", SOON).await?;
         ensure(teach.status.contains("teach it your hand"), || teach.status.clone())?;
         ensure(!teach.can("train"), || "Train waits for the missing digits".into())?;
-        ensure(
-            page.run("return location.search").await?.as_str().unwrap_or_default().contains("mode=finetune"),
-            || "the address says so".into(),
-        )?;
+        page.until_run("the address", SOON, "return location.search", |address| {
+            address.as_str().is_some_and(|address| address.contains("mode=finetune"))
+        })
+        .await?;
         assert_eq!(attribute(page, "freeze-conv1", "data-frozen").await?, "true");
         assert_eq!(attribute(page, "freeze-dense1", "data-frozen").await?, "false");
         page.press("finetune-fewer").await?;

@@ -1,0 +1,136 @@
+//! Who computes the slices of a step: the worker that trains, and helpers beside it. How many is chosen by measuring,
+//! and changes nothing but the time: see [`super::slice`].
+
+use std::future::Future;
+use std::ops::Range;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::time::Duration;
+
+use super::slice::{Job, Part};
+use crate::data::Images;
+
+/// What a helper answers in the end: one part for each slice, or `None` if it died.
+pub type Answer = Pin<Box<dyn Future<Output = Option<Vec<Part>>>>>;
+
+/// Slices of a step for a helper. It needs nothing else and remembers nothing, so one that dies costs its answer.
+#[derive(Debug, Clone)]
+pub struct Work {
+    /// What is the same for all slices.
+    pub job: Job,
+    /// The network's values, in the order of [`crate::model::Network::parts`].
+    pub weights: Rc<Vec<f32>>,
+    /// The first slice's index.
+    pub first: u32,
+    /// The images of each slice.
+    pub slices: Vec<Images>,
+}
+
+/// Helpers.
+pub trait Crew {
+    /// How many live now.
+    fn len(&self) -> usize;
+
+    /// Whether there is none.
+    fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Has helper `index` compute at once.
+    fn compute(&mut self, index: usize, work: Work) -> Answer;
+}
+
+/// No helpers.
+pub struct Alone;
+
+impl Crew for Alone {
+    fn len(&self) -> usize {
+        0
+    }
+
+    fn compute(&mut self, _: usize, _: Work) -> Answer {
+        Box::pin(async { None })
+    }
+}
+
+/// Steps that a count of workers is measured over.
+const MEASURED: u32 = 4;
+/// Steps before that: a helper's first ones are slow, for its code is compiled meanwhile.
+const UNMEASURED: u32 = 6;
+
+/// A crew, and how many of it are put to work.
+pub struct Team {
+    crew: Box<dyn Crew>,
+    /// The user's own choice of workers.
+    asked: Option<usize>,
+    /// How many it was told that work.
+    told: usize,
+    /// Steps done since the last change of what there is to choose from.
+    steps: u32,
+    /// The choices, each with its best time for a step.
+    times: Vec<(usize, Duration)>,
+}
+
+impl Team {
+    /// A team of whoever is in the crew. Members may come and go later.
+    pub fn new(crew: impl Crew + 'static) -> Self {
+        Self { crew: Box::new(crew), asked: None, told: 0, steps: 0, times: Vec::new() }
+    }
+
+    /// The user's own choice of workers, at least 1, as far as they are there; `None` leaves it to measuring.
+    pub fn ask_for(&mut self, workers: Option<usize>) {
+        self.asked = workers;
+    }
+
+    /// Helpers.
+    pub fn crew(&mut self) -> &mut dyn Crew {
+        &mut *self.crew
+    }
+
+    /// How many work on the next step of so many slices, the one that trains included.
+    pub fn workers(&mut self, slices: usize) -> usize {
+        let most = slices.min(self.crew.len() + 1);
+        if let Some(asked) = self.asked {
+            return asked.clamp(1, most);
+        }
+        // What does not shorten the longest share is no choice.
+        let choices: Vec<usize> =
+            (1..=most).filter(|&n| n == 1 || slices.div_ceil(n) < slices.div_ceil(n - 1)).collect();
+        if !self.times.iter().map(|(workers, _)| workers).eq(&choices) {
+            self.times = choices.iter().map(|&workers| (workers, Duration::MAX)).collect();
+            self.steps = 0;
+        }
+        match self.steps.checked_sub(UNMEASURED).map(|step| self.times.get((step / MEASURED) as usize)) {
+            None => *choices.last().unwrap_or(&1),
+            Some(Some((workers, _))) => *workers,
+            Some(None) => self.times.iter().min_by_key(|(_, time)| time).map_or(1, |(workers, _)| *workers),
+        }
+    }
+
+    /// How many work from now on, if that was not told yet and is no trial.
+    pub fn news(&mut self) -> Option<usize> {
+        let measuring = self.asked.is_none() && self.steps < UNMEASURED + MEASURED * self.times.len() as u32;
+        let working = self.times.iter().min_by_key(|(_, time)| time).map(|(workers, _)| *workers);
+        let working = self.asked.map(|asked| asked.clamp(1, self.crew.len() + 1)).or(working)?;
+        // Whoever has always been alone is nothing new.
+        let alone = self.told == 0 && self.crew.is_empty();
+        (!measuring && !alone && self.told != working).then(|| {
+            self.told = working;
+            working
+        })
+    }
+
+    /// A step by so many workers took so long.
+    pub fn took(&mut self, workers: usize, time: Duration) {
+        let measured = self.steps >= UNMEASURED;
+        self.steps = self.steps.saturating_add(1);
+        if let Some((_, best)) = self.times.iter_mut().find(|(of, _)| measured && *of == workers) {
+            *best = time.min(*best);
+        }
+    }
+}
+
+/// The slices of each of so many workers.
+pub fn shares(slices: usize, workers: usize) -> impl Iterator<Item = Range<usize>> {
+    (0..workers).map(move |worker| worker * slices / workers..(worker + 1) * slices / workers)
+}

@@ -1,0 +1,153 @@
+//! A step on the CPU in slices: the batch is cut into parts by a rule that knows nothing but its length, the gradient
+//! of each part is computed by itself, and they are added in a fixed order, as a binary tree. So the parts can be
+//! computed in one place or in several at one time ([`super::crew`]), and the sum is the same to the last bit.
+//! [`super::trainer`] cuts and adds; helpers compute.
+
+use std::ops::Range;
+
+use burn::module::{Module, ModuleVisitor, Param};
+use burn::tensor::{Device, Gradients, Tensor};
+use serde::{Deserialize, Serialize};
+
+use super::crew::Work;
+use super::trainer::{Batch, count_correct, seeded, smoothed_cross_entropy};
+use crate::data::Images;
+use crate::data::order::{Stream, rng};
+use crate::device::{DeviceLost, read};
+use crate::model::{Network, NetworkConfig};
+use rand::Rng;
+
+/// Parts of a batch, at most. More could be computed at one time, but each repacks the weights.
+pub const MOST: usize = 4;
+/// A part has at least as many images, if the batch has.
+const LEAST_IMAGES: usize = 8;
+
+/// The images of each part of a batch of `len`: as many parts as a power of two, of lengths that differ by one at
+/// most, one after the other.
+pub fn slices(len: usize) -> Vec<Range<usize>> {
+    let mut count = MOST;
+    while count > 1 && len < count * LEAST_IMAGES {
+        count /= 2;
+    }
+    (0..count).map(|part| part * len / count..(part + 1) * len / count).collect()
+}
+
+/// What is the same for all slices of a step, but for the weights.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Job {
+    /// The network, all of which learns and which has no batch norm: that looks at a whole batch.
+    pub network: NetworkConfig,
+    /// Share of the targets that is spread over all classes.
+    pub label_smoothing: f64,
+    /// The run's seed: dropout masks are drawn from it, the step, and the slice.
+    pub seed: u32,
+    /// Steps done.
+    pub step: u32,
+    /// Images of the whole batch.
+    pub rows: usize,
+}
+
+impl Job {
+    /// What the dropout masks of a slice are drawn from, if there is dropout.
+    pub(super) fn masks(&self, slice: u32) -> Option<u64> {
+        (self.network.dropout > 0.0).then(|| rng(self.seed, Stream::Dropout { step: self.step, slice }).next_u64())
+    }
+}
+
+/// What a slice adds to a step.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Part {
+    /// Its part of the mean loss over the batch, in nats.
+    pub loss: f32,
+    /// Images read right.
+    pub correct: f32,
+    /// Its part of the gradients of all trainable tensors, in the network's order.
+    pub gradients: Vec<f32>,
+}
+
+impl Part {
+    /// The sum of two neighbours.
+    fn add(mut self, right: &Part) -> Part {
+        self.loss += right.loss;
+        self.correct += right.correct;
+        for (sum, value) in self.gradients.iter_mut().zip(&right.gradients) {
+            *sum += value;
+        }
+        self
+    }
+}
+
+/// Adds parts as a binary tree: neighbours first, then their sums.
+pub fn sum(mut parts: Vec<Part>) -> Part {
+    while parts.len() > 1 {
+        let mut pairs = parts.into_iter();
+        let mut sums = Vec::new();
+        while let Some(left) = pairs.next() {
+            sums.push(match pairs.next() {
+                Some(right) => left.add(&right),
+                None => left,
+            });
+        }
+        parts = sums;
+    }
+    parts.pop().unwrap_or_default()
+}
+
+/// Computes slice `index` of a step. `network` is in training, on `device`.
+///
+/// # Errors
+/// The device was lost; the CPU never is.
+pub async fn compute(
+    network: &Network,
+    job: &Job,
+    index: u32,
+    images: &Images,
+    device: &Device,
+) -> Result<Part, DeviceLost> {
+    let Batch { input, targets } = Batch::of(images, job.network.classes, device);
+    let logits = seeded(device, job.masks(index), || network.answer(input));
+    let loss = smoothed_cross_entropy(logits.clone(), targets.clone(), job.label_smoothing).sum() / job.rows as f32;
+    let correct = count_correct(logits.without_autodiff(), targets.without_autodiff());
+    let mut told = vec![loss.clone().without_autodiff(), correct];
+    told.extend(flat(network, &mut loss.backward()).into_iter().flatten());
+    let mut values = read(told).await?.into_iter();
+    let mut single = || values.next().and_then(|values| values.first().copied()).unwrap_or_default();
+    let (loss, correct) = (single(), single());
+    Ok(Part { loss, correct, gradients: values.flatten().collect() })
+}
+
+/// Computes a helper's slices, on the CPU.
+///
+/// # Errors
+/// Weights that do not fit the network. What comes from this program's own coordinator does.
+pub async fn help(work: &Work) -> Result<Vec<Part>, String> {
+    let device = Device::flex().autodiff();
+    let network = Network::from_values(&work.job.network, &work.weights, &device).map_err(|e| e.to_string())?.train();
+    let mut parts = Vec::with_capacity(work.slices.len());
+    for (index, images) in (work.first..).zip(&work.slices) {
+        parts.push(compute(&network, &work.job, index, images, &device).await.map_err(|lost| lost.0)?);
+    }
+    Ok(parts)
+}
+
+/// Takes the gradients of all trainable tensors, flat, in the network's order; `None` for one that had no part in the
+/// loss.
+pub fn flat(network: &Network, gradients: &mut Gradients) -> Vec<Option<Tensor<1>>> {
+    let mut gather = Gather { gradients, flat: Vec::new() };
+    network.visit(&mut gather);
+    gather.flat
+}
+
+struct Gather<'a> {
+    gradients: &'a mut Gradients,
+    flat: Vec<Option<Tensor<1>>>,
+}
+
+impl ModuleVisitor for Gather<'_> {
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+        if param.is_require_grad() {
+            let gradient = param.val().grad_remove(self.gradients);
+            self.flat.push(gradient.map(|gradient| gradient.flatten(0, D - 1)));
+        }
+    }
+}
