@@ -569,8 +569,11 @@ pub enum Event {
         /// `None`: none were kept.
         history: Option<History>,
     },
-    /// Something could not be kept or read back; nothing else stops for it. `None`: keeping works again.
-    Storage(Option<StorageTrouble>),
+    /// Something could not be kept or read back; nothing else stops for it.
+    Storage {
+        /// `None`: keeping works again.
+        trouble: Option<StorageTrouble>,
+    },
     /// A file is written.
     Exported {
         /// A name for it.
@@ -633,7 +636,7 @@ impl Event {
             | Event::Resumable(_)
             | Event::ModelOpened { .. }
             | Event::ModelHistory { .. }
-            | Event::Storage(_)
+            | Event::Storage { .. }
             | Event::Exported { .. }
             | Event::Imported { .. } => None,
         }

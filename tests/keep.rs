@@ -103,7 +103,7 @@ fn kept(event: Event) -> Option<ModelId> {
 }
 
 fn trouble(event: Event) -> Option<StorageTrouble> {
-    if let Event::Storage(trouble) = event { trouble } else { None }
+    if let Event::Storage { trouble } = event { trouble } else { None }
 }
 
 async fn undisturbed() -> Vec<f32> {

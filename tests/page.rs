@@ -5,13 +5,17 @@
 
 mod mounted;
 
+use kiln::data::augment::Augmentation;
 use kiln::data::{CLASSES, Split};
 use kiln::page::browser::document;
 use kiln::page::settings::{Note, read, write};
 use kiln::page::state::{Action, DeviceChoice, PageState};
 use kiln::page::words::{count, percent};
-use kiln::protocol::{Command, DeviceKind, DeviceReason, Event, Failure, LayerMaps, RunId, VERSION};
-use kiln::training::{Checkpoint, RunConfig, Score};
+use kiln::protocol::{
+    Command, DeviceKind, DeviceReason, Event, ExportOf, Failure, FileKind, Imported, LayerMaps, RunId, VERSION,
+};
+use kiln::shelf::{ModelId, StorageTrouble};
+use kiln::training::{Checkpoint, History, RunConfig, Score};
 use mounted::{Mounted, data, frames, key, mount, opened, ready_events, steps};
 use serde_bytes::ByteBuf;
 use wasm_bindgen::JsCast;
@@ -420,6 +424,15 @@ fn commands_and_events_come_through_as_they_were() {
         Command::Test { run },
         Command::SetLearningRate { run, learning_rate: 1.0 },
         Command::Predict { id: 1, pixels: ByteBuf::from(vec![0, 128, 255]) },
+        Command::ResumeKept { run },
+        Command::KeepModel { run, name: None },
+        Command::RenameModel { id: ModelId(2), name: "n".into() },
+        Command::PurgeModels,
+        Command::PreviewAugmentation { id: 1, augmentation: Augmentation::default(), seed: 2 },
+        Command::UseWorkers { count: Some(2) },
+        Command::UseWorkers { count: None },
+        Command::Export { kind: FileKind::TensorBoard, of: ExportOf::Model { id: ModelId(1) } },
+        Command::Import { name: "a.onnx".into(), bytes: ByteBuf::from(vec![1, 2]) },
     ];
     for command in commands {
         let sent = serde_wasm_bindgen::to_value(&command).unwrap();
@@ -468,6 +481,22 @@ fn commands_and_events_come_through_as_they_were() {
         Event::Finished { run, step: 9, stopped: false, early: false, best_epoch: Some(2), test: Some(score) },
         Event::Prediction { id: 1, probabilities, inside },
     ];
+    let troubles = [None, Some(StorageTrouble::Full), Some(StorageTrouble::Forbidden { what: "w".into() })];
+    events.extend(troubles.map(|trouble| Event::Storage { trouble }));
+    events.extend([
+        Event::Workers { count: 2 },
+        Event::Images { id: 1, indices: vec![3], pixels: ByteBuf::from(vec![0; 784]) },
+        Event::AugmentationPreview { id: 1, pixels: ByteBuf::from(vec![7]) },
+        Event::Kept { run, id: ModelId(1) },
+        Event::ModelHistory { id: ModelId(1), history: None },
+        Event::ModelHistory { id: ModelId(1), history: Some(History::default()) },
+        Event::Exported { name: "n".into(), mime: "m".into(), bytes: ByteBuf::from(vec![1]) },
+        Event::Imported { name: "n".into(), what: Imported::Model },
+        Event::Imported {
+            name: "n".into(),
+            what: Imported::Run { config: Box::new(RunConfig::default()), same_data: true },
+        },
+    ]);
     events.extend(failures.map(|failure| Event::Failed { run: Some(run), failure }));
     events.push(Event::Failed { run: None, failure: Failure::NotFinite { step: 1 } });
     events.extend(reasons.map(|reason| Event::Opened { device: DeviceKind::Cpu, name: "n".into(), reason }));

@@ -213,7 +213,7 @@ async fn two_models_are_compared_side_by_side() {
 #[wasm_bindgen_test]
 async fn full_storage_is_a_bar_and_training_goes_on() {
     let page = Mounted::training().await;
-    page.tell([Event::Storage(Some(StorageTrouble::Full)), shelf(vec![card(3, "Celadon", None)])]).await;
+    page.tell([Event::Storage { trouble: Some(StorageTrouble::Full) }, shelf(vec![card(3, "Celadon", None)])]).await;
     assert_eq!(page.get("storage").get_attribute("data-kind").as_deref(), Some("full"));
     assert!(page.text("storage").contains("training goes on, saving doesn't"));
     assert!(page.find("make-room").is_some());
@@ -221,14 +221,14 @@ async fn full_storage_is_a_bar_and_training_goes_on() {
     page.tell([steps(1, 4..=5)]).await;
     assert_eq!(page.points(), ["5", "5"]);
     // Keeping works again.
-    page.tell([Event::Storage(None)]).await;
+    page.tell([Event::Storage { trouble: None }]).await;
     assert!(page.find("storage").is_none());
 }
 
 #[wasm_bindgen_test]
 async fn forbidden_storage_is_told_once_and_can_be_dismissed() {
     let page = Mounted::ready().await;
-    page.tell([Event::Storage(Some(StorageTrouble::Forbidden { what: "SecurityError".into() }))]).await;
+    page.tell([Event::Storage { trouble: Some(StorageTrouble::Forbidden { what: "SecurityError".into() }) }]).await;
     assert_eq!(page.get("storage").get_attribute("data-kind").as_deref(), Some("forbidden"));
     page.click("storage-dismiss").await;
     assert!(page.find("storage").is_none());

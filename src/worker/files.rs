@@ -84,7 +84,7 @@ impl Desk {
                             let subject = Subject { config: card.config, history, about, data, device };
                             post(&subject.write(kind, &model));
                         }
-                        Err(trouble) => post(&Event::Storage(Some(trouble))),
+                        Err(trouble) => post(&Event::Storage { trouble: Some(trouble) }),
                     }
                 });
             }
@@ -213,7 +213,7 @@ async fn shelve(file: &str, model: SavedModel, about: About) -> [Input; 2] {
     match added.await {
         Ok(id) => [Input::Command(Command::LookAtShelf), Input::Command(Command::OpenModel { id })],
         Err(trouble) => {
-            post(&Event::Storage(Some(trouble)));
+            post(&Event::Storage { trouble: Some(trouble) });
             let opened = keep::Opened { card, model, history: None };
             [Input::Command(Command::LookAtShelf), Input::Model(Box::new(opened))]
         }

@@ -189,7 +189,7 @@ impl PageState {
                 return self.read_again(now);
             }
             Event::ModelHistory { id, history } => drop(self.keep.histories.insert(id, history)),
-            Event::Storage(trouble) => self.keep.trouble = trouble,
+            Event::Storage { trouble } => self.keep.trouble = trouble,
             _ => {}
         }
         Vec::new()

@@ -694,7 +694,7 @@ impl PageState {
             | Event::Resumable(_)
             | Event::ModelOpened { .. }
             | Event::ModelHistory { .. }
-            | Event::Storage(_)) => {
+            | Event::Storage { .. }) => {
                 let mut requests = self.hear_of_kept(event, now);
                 requests.extend(self.look_for_base());
                 return requests;

@@ -232,7 +232,7 @@ impl Task {
     fn troubled(&mut self, trouble: Option<StorageTrouble>) {
         if self.told != trouble {
             self.told.clone_from(&trouble);
-            (self.tell)(&Event::Storage(trouble));
+            (self.tell)(&Event::Storage { trouble });
         }
     }
 }
