@@ -3,7 +3,7 @@ const find = (id) => document.querySelector(`[data-testid="${id}"]`);
 const text = (id) => find(id)?.textContent.replace(/\s+/g, ' ').trim() ?? '';
 const points = (id) => Number(find(id)?.dataset.points ?? 0);
 const enabled = [...document.querySelectorAll('button[data-testid]')]
-  .filter((button) => !button.disabled && button.checkVisibility({ visibilityProperty: true }))
+  .filter((button) => !button.disabled && button.ariaDisabled !== 'true' && button.checkVisibility({ visibilityProperty: true }))
   .map((button) => button.dataset.testid);
 return {
   state: find('status')?.dataset.state ?? '',
