@@ -16,12 +16,14 @@
 //! one splat stay within the sixteen registers of x86-64 and of V8 on it. Sums are made in a fixed order, so equal
 //! inputs give equal bits, natively and in the browser.
 
+mod adam;
 mod bordered;
 mod dense;
 mod simd;
 mod sparse;
 mod winograd;
 
+pub use adam::{Adam, Stepped};
 pub use bordered::Bordered;
 pub use dense::{conv_relu, conv_relu_backward};
 pub use sparse::{pooled_backward_input, pooled_backward_weights};

@@ -67,6 +67,14 @@ impl F4 {
         Self(arch::f32x4_mul(self.0, other.0))
     }
 
+    /// Small whole numbers as bytes.
+    #[inline(always)]
+    pub fn to_bytes(self) -> [u8; 4] {
+        let whole = arch::i32x4_trunc_sat_f32x4(self.0);
+        let narrow = arch::i16x8_narrow_i32x4(whole, whole);
+        arch::i32x4_extract_lane::<0>(arch::u8x16_narrow_i16x8(narrow, narrow)).to_le_bytes()
+    }
+
     /// Lane by lane: whether this one is greater, or no number.
     #[inline(always)]
     pub fn wins_over(self, other: Self) -> Mask {
@@ -135,6 +143,17 @@ impl F4 {
     fn times(self, other: Self) -> Self {
         // SAFETY: as above.
         Self(unsafe { arch::_mm_mul_ps(self.0, other.0) })
+    }
+
+    /// Small whole numbers as bytes.
+    #[inline(always)]
+    pub fn to_bytes(self) -> [u8; 4] {
+        // SAFETY: as above.
+        unsafe {
+            let whole = arch::_mm_cvttps_epi32(self.0);
+            let narrow = arch::_mm_packs_epi32(whole, whole);
+            arch::_mm_cvtsi128_si32(arch::_mm_packus_epi16(narrow, narrow)).to_le_bytes()
+        }
     }
 
     /// Lane by lane: whether this one is greater, or no number.
@@ -209,6 +228,12 @@ impl F4 {
     #[inline(always)]
     fn times(self, other: Self) -> Self {
         self.each(other, |a, b| a * b)
+    }
+
+    /// Small whole numbers as bytes.
+    #[inline(always)]
+    pub fn to_bytes(self) -> [u8; 4] {
+        self.0.map(|number| number as u8)
     }
 
     /// Lane by lane: whether this one is greater, or no number.

@@ -61,7 +61,7 @@ impl Pool<'_> {
         let off = value.at_most(F4::zero());
         let value = F4::choose(off, F4::zero(), value);
         let winner = F4::choose(off, F4::splat(f32::from(OFF)), winner);
-        let (value, winner) = (value.to_array(), winner.to_array().map(|place| place as u8));
+        let (value, winner) = (value.to_array(), winner.to_bytes());
         let count = self.shape.outputs.saturating_sub(channel).min(4);
         let at = window * self.shape.outputs + channel;
         if count == 4 {

@@ -3,6 +3,8 @@
 //! a browser's GPU can't, and clips each tensor by itself; here the state goes out in one asynchronous read, and the
 //! norm is that of all gradients together. Called by [`super::trainer`].
 
+use burn::backend::Flex;
+use burn::backend::tensor::FloatTensor;
 use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
 use burn::optim::decay::{WeightDecay, WeightDecayConfig};
 use burn::optim::momentum::{Momentum, MomentumConfig, MomentumState};
@@ -20,6 +22,9 @@ use crate::model::Network;
 /// Keeps divisions by small moments finite; Keras' value.
 const EPSILON: f32 = 1e-7;
 
+/// How much of Adam's first and second moment stays; the values of its authors.
+const BETAS: (f32, f32) = (0.9, 0.999);
+
 /// An optimizer and its state.
 pub struct Optimizer {
     update: Update,
@@ -32,9 +37,13 @@ pub struct Optimizer {
 }
 
 enum Update {
-    Adam(Adam),
+    /// With its weight decay, which burn's rule keeps to itself.
+    Adam(Adam, f32),
     AdamW(AdamW),
-    Sgd { momentum: Option<Momentum>, decay: Option<WeightDecay> },
+    Sgd {
+        momentum: Option<Momentum>,
+        decay: Option<WeightDecay>,
+    },
     RmsProp(RmsProp),
 }
 
@@ -54,8 +63,24 @@ impl Optimizer {
         let penalty = config.weight_decay as f32;
         let decay = (penalty > 0.0).then(|| WeightDecayConfig::new(penalty));
         let update = match config.optimizer {
-            Choice::Adam => Update::Adam(AdamConfig::new().with_epsilon(EPSILON).with_weight_decay(decay).build()),
-            Choice::AdamW => Update::AdamW(AdamWConfig::new().with_epsilon(EPSILON).with_weight_decay(penalty).build()),
+            Choice::Adam => Update::Adam(
+                AdamConfig::new()
+                    .with_beta_1(BETAS.0)
+                    .with_beta_2(BETAS.1)
+                    .with_epsilon(EPSILON)
+                    .with_weight_decay(decay)
+                    .build(),
+                penalty,
+            ),
+            Choice::AdamW => {
+                let rule = AdamWConfig::new()
+                    .with_beta_1(BETAS.0)
+                    .with_beta_2(BETAS.1)
+                    .with_epsilon(EPSILON)
+                    .with_weight_decay(penalty)
+                    .build();
+                Update::AdamW(rule)
+            }
             Choice::Sgd => Update::Sgd {
                 momentum: (config.momentum > 0.0)
                     .then(|| Momentum::new(&MomentumConfig::new().with_momentum(config.momentum).with_dampening(0.0))),
@@ -94,9 +119,12 @@ impl Optimizer {
         moments: Vec<Tensor<1>>,
     ) -> (Tensor<1>, Vec<Tensor<1>>) {
         const KEPT: &str = "burn's rules give their state back";
+        if let Some(stepped) = self.in_one_pass(learning_rate, &value, &gradient, &moments) {
+            return stepped;
+        }
         let mut moments = moments.into_iter();
         match &self.update {
-            Update::Adam(rule) => {
+            Update::Adam(rule, _) => {
                 let state = adaptive(self.time, moments).map(AdamState::new);
                 let (value, state) = rule.step(learning_rate, value, gradient, state);
                 let state = state.expect(KEPT).momentum;
@@ -133,10 +161,42 @@ impl Optimizer {
         }
     }
 
+    /// [`Optimizer::update`] on the CPU by Kiln's own kernel, to the same bits; `None` for another rule or device.
+    fn in_one_pass(
+        &self,
+        learning_rate: f64,
+        value: &Tensor<1>,
+        gradient: &Tensor<1>,
+        moments: &[Tensor<1>],
+    ) -> Option<(Tensor<1>, Vec<Tensor<1>>)> {
+        let Update::Adam(_, penalty) = self.update else { return None };
+        let primitive = |tensor: &Tensor<1>| {
+            let primitive = tensor.clone().try_into_primitive::<Flex>().ok()?;
+            Some(primitive.to_contiguous())
+        };
+        let (value, gradient) = (primitive(value)?, primitive(gradient)?);
+        let moments = moments.iter().map(primitive).collect::<Option<Vec<_>>>()?;
+        let floats = |primitive| FloatTensor::<Flex>::as_slice::<f32>(primitive);
+        let before = match &moments[..] {
+            [first, second] => Some([floats(first)?, floats(second)?]),
+            _ => None,
+        };
+        let (beta_1, beta_2) = BETAS;
+        let time = self.time as i32 + 1;
+        let rule =
+            kiln_kernels::Adam { beta_1, beta_2, epsilon: EPSILON, time, learning_rate: learning_rate as f32, penalty };
+        let stepped = rule.step(floats(&value)?, floats(&gradient)?, before);
+        let tensor = |values: Vec<f32>| {
+            let len = values.len();
+            Tensor::from_primitive::<Flex>(FloatTensor::<Flex>::from_data(TensorData::new(values, [len])))
+        };
+        Some((tensor(stepped.values), stepped.moments.map(tensor).into()))
+    }
+
     /// Numbers kept for each trainable parameter, after the first step.
     fn kept(&self) -> usize {
         match &self.update {
-            Update::Adam(_) | Update::AdamW(_) => 2,
+            Update::Adam(..) | Update::AdamW(_) => 2,
             Update::Sgd { momentum: Some(_), .. } | Update::RmsProp(_) => 1,
             Update::Sgd { momentum: None, .. } => 0,
         }

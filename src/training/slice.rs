@@ -110,10 +110,9 @@ pub async fn compute(
     let correct = count_correct(logits.without_autodiff(), targets.without_autodiff());
     let mut told = vec![loss.clone().without_autodiff(), correct];
     told.extend(flat(network, &mut loss.backward()).into_iter().flatten());
-    let mut values = read(told).await?.into_iter();
-    let mut single = || values.next().and_then(|values| values.first().copied()).unwrap_or_default();
-    let (loss, correct) = (single(), single());
-    Ok(Part { loss, correct, gradients: values.flatten().collect() })
+    let values = read(told).await?;
+    let single = |at: usize| values.get(at).and_then(|values| values.first().copied()).unwrap_or_default();
+    Ok(Part { loss: single(0), correct: single(1), gradients: values.get(2..).unwrap_or_default().concat() })
 }
 
 /// Computes a helper's slices, on the CPU.

@@ -179,7 +179,7 @@ fn watch(name: &str, helper: &Rc<Helper>, living: &Rc<RefCell<Vec<Rc<Helper>>>>)
 }
 
 fn request(work: &Work) -> Result<JsValue, WebError> {
-    let pixels: Vec<u8> = work.slices.iter().flat_map(|slice| &slice.pixels).copied().collect();
+    let pixels = work.slices.iter().map(|slice| &slice.pixels[..]).collect::<Vec<_>>().concat();
     let request = Request {
         job: work.job.clone(),
         first: work.first,
@@ -253,7 +253,7 @@ async fn answer(message: JsValue) -> Result<(JsValue, Float32Array), WebError> {
         .collect();
     let work = Work { job, weights: Rc::new(weights.to_vec()), first, slices };
     let parts = slice::help(&work).await.map_err(WebError)?;
-    let gradients: Vec<f32> = parts.iter().flat_map(|part| &part.gradients).copied().collect();
+    let gradients = parts.iter().map(|part| &part.gradients[..]).collect::<Vec<_>>().concat();
     let gradients = Float32Array::from(&gradients[..]);
     let told = parts.iter().map(|part| (part.loss, part.correct)).collect();
     let response = serde_wasm_bindgen::to_value(&Response { told, gradients: gradients.clone() })?;
