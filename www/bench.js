@@ -181,3 +181,12 @@ window.bench = async (options) => {
   }
   return result;
 };
+
+// `#steps=30&batch=128`: a program that only opens this page asks this way, and is told as a path.
+const asked = new URLSearchParams(location.hash.slice(1));
+if (asked.size) {
+  const value = (text) => /^[0-9.]+$/.test(text) ? Number(text) : /^[0-9]+,/.test(text) ? text.split(',').map(Number) : text;
+  const options = Object.fromEntries([...asked].map(([name, text]) => [name, value(text)]));
+  const result = await window.bench(options);
+  await fetch(`bench-result/${new URLSearchParams(result)}`);
+}

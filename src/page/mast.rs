@@ -256,9 +256,6 @@ pub fn DeviceChoices() -> impl IntoView {
             {button(DeviceChoice::WebGpu, "device-webgpu", Lang::device_gpu)}
             {button(DeviceChoice::Cpu, "device-cpu", Lang::device_cpu)}
         </div>
-        <Show when=move || device.with(|device| device.as_ref().is_some_and(|device| device.kind == DeviceKind::Cpu))>
-            <Workers />
-        </Show>
         <p class="tiny dim">
             {move || {
                 let lang = page.lang.get();
@@ -271,5 +268,8 @@ pub fn DeviceChoices() -> impl IntoView {
                 }
             }}
         </p>
+        <Show when=move || device.with(|device| device.as_ref().is_some_and(|device| device.kind == DeviceKind::Cpu))>
+            <Workers />
+        </Show>
     }
 }

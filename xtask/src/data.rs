@@ -1,5 +1,6 @@
 //! `cargo xtask data`: MNIST (or, where it can't be had, synthetic digits) cut into shards under `www/data`.
 
+use std::ffi::OsStr;
 use std::ffi::OsString;
 use std::fs;
 use std::path::Path;
@@ -56,7 +57,7 @@ pub fn prepare(folder: &Path, choice: &Choice) -> Result<String> {
     }
     if let Some(dir) = &choice.mnist_dir {
         // Read even if the shards are here, so that a wrong folder is always told. That takes a second.
-        let mnist = mnist::from_folder(Path::new(dir)).context("KILN_MNIST_DIR is set, but can't be used")?;
+        let mnist = given(dir)?;
         return match present {
             Some(manifest) if !manifest.synthetic => Ok(format!("{}, already here", describe(&manifest))),
             _ => fill(folder, &real(mnist)),
@@ -77,6 +78,18 @@ pub fn prepare(folder: &Path, choice: &Choice) -> Result<String> {
 }
 
 /// The manifest in `folder`, if every one of its shards is there and whole.
+fn given(dir: &OsStr) -> Result<mnist::Mnist> {
+    mnist::from_folder(Path::new(dir)).context("KILN_MNIST_DIR is set, but can't be used")
+}
+
+/// MNIST itself, for who needs its images; `None` if it can't be had.
+pub fn mnist() -> Result<Option<mnist::Mnist>> {
+    match Choice::from_env(false).mnist_dir {
+        Some(dir) => given(&dir).map(Some),
+        None => mnist::from_anywhere(&paths::cache()?.join("mnist")),
+    }
+}
+
 fn present(folder: &Path) -> Option<Manifest> {
     let manifest = Manifest::parse(&fs::read(folder.join("manifest.json")).ok()?).ok()?;
     let whole =

@@ -1,11 +1,12 @@
-//! Kiln's chores, run by `cargo xtask`: set-up, data, build, serve, test, size. Nothing of burn is in here, so that
+//! Kiln's chores, run by `cargo xtask`: set-up, data, build, serve, test, bench, size. Nothing of burn is in here, so that
 //! it compiles in a minute or two on a fresh machine.
 //!
 //! A library as well, because the end-to-end tests use [`server`].
 
+pub mod bench;
 pub mod build;
 pub mod data;
-mod mnist;
+pub mod mnist;
 pub mod paths;
 pub mod python;
 pub mod report;

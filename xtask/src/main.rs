@@ -1,5 +1,6 @@
 //! The command line of `cargo xtask`.
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::Result;
@@ -7,7 +8,7 @@ use clap::{Args, Parser, Subcommand};
 use xtask::build::Kind;
 use xtask::setup::For;
 use xtask::toolchain::Toolchain;
-use xtask::{build, data, paths, report, serve, setup, size, test};
+use xtask::{bench, build, data, paths, report, serve, setup, size, test};
 
 /// Kiln's chores. `serve` and `test` do everything that they need first; the others are their steps.
 #[derive(Parser)]
@@ -49,6 +50,8 @@ enum Chore {
         #[arg(long)]
         only: Option<test::Part>,
     },
+    /// Measure the training step of dist in a browser, and print a table.
+    Bench(Bench),
     /// Show what a visitor downloads, and fail if it is over budget.
     Size,
 }
@@ -61,6 +64,28 @@ struct Build {
     /// Without the GPU's worker, which takes by far the longest to build.
     #[arg(long)]
     no_gpu: bool,
+}
+
+#[derive(Args, Clone)]
+struct Bench {
+    /// Steps that are measured.
+    #[arg(long, default_value_t = 30)]
+    steps: u32,
+    /// How often each is measured; the best counts.
+    #[arg(long, default_value_t = 2)]
+    rounds: u32,
+    /// Another build's dist, to take turns with.
+    #[arg(long)]
+    against: Option<PathBuf>,
+    /// A folder with other libraries on the same task, whose bench.mjs runs one of them.
+    #[arg(long)]
+    peers: Option<PathBuf>,
+    /// Which of them.
+    #[arg(long, default_value = "ort-training")]
+    peer: String,
+    /// Also train to 97 % on the test digits.
+    #[arg(long)]
+    to_accuracy: bool,
 }
 
 fn main() -> ExitCode {
@@ -93,6 +118,9 @@ fn run(chore: Chore) -> Result<()> {
             let toolchain = setup::setup(For { tests: true, published: false })?;
             digits(false)?;
             test::test(&toolchain, only)
+        }
+        Chore::Bench(Bench { steps, rounds, against, peers, peer, to_accuracy }) => {
+            bench::bench(&bench::Options { steps, rounds, against, peers, peer, to_accuracy })
         }
         Chore::Size => {
             if !build::is_published(&Toolchain::find()?) {

@@ -203,7 +203,7 @@ fn browser() -> Result<String> {
 }
 
 /// Chrome or Chromium: on the path, or where macOS keeps it.
-fn chrome() -> Option<PathBuf> {
+pub fn chrome() -> Option<PathBuf> {
     let mac = PathBuf::from("/Applications/Google Chrome.app/Contents/MacOS/Google Chrome");
     ["chromium", "google-chrome", "chrome", "chromium-browser"]
         .into_iter()
