@@ -1,7 +1,7 @@
 //! `cargo xtask data`: MNIST (or, where it can't be had, synthetic digits) cut into shards under `www/data`.
 
-use std::ffi::OsStr;
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
+
 use std::fs;
 use std::path::Path;
 use std::thread;
