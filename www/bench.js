@@ -1,6 +1,7 @@
 // Defines window.bench(options): the article's network on MNIST, with the batches and first weights that every
 // library it is compared with gets, so that runs can be compared loss by loss. `options.data` is the URL of a folder
-// with the four unpacked IDX files. The work is Kiln's own trainer, exported by the worker's binary.
+// with the four unpacked IDX files. The work is Kiln's own trainer, exported by the worker's binary, in a worker as in the
+// page: this module is both ends.
 
 /** mulberry32 (Tommy Ettinger, public domain): numbers in 0 … 1 from a 32-bit seed. */
 function mulberry32(state) {
@@ -80,7 +81,8 @@ async function mnist(folder) {
 }
 
 const median = (values) => values.toSorted((a, b) => a - b)[values.length >> 1] ?? null;
-const phase = (name) => globalThis.__phase?.(name);
+// Where a driver wants to know: told to the page, which knows the driver.
+const phase = (name) => self.postMessage({ phase: name });
 
 // What a step asks of the GPU, counted at the browser's own calls.
 const counts = { dispatches: 0, submits: 0, maps: 0 };
@@ -108,7 +110,7 @@ async function accuracy(bench, data, count) {
   return right / count;
 }
 
-window.bench = async (options) => {
+async function measure(options) {
   const o = { steps: 30, batch: 128, warmup: 5, seed: 1, lr: 0.001, device: 'cpu', workers: 1,
     filters: [32, 64, 64, 64], budgetS: 120, evalEvery: 50,
     evalN: 2000, maxSteps: 2000, ...options };
@@ -180,13 +182,24 @@ window.bench = async (options) => {
     result.error = String(error?.message ?? error);
   }
   return result;
-};
+}
 
-// `#steps=30&batch=128`: a program that only opens this page asks this way, and is told as a path.
-const asked = new URLSearchParams(location.hash.slice(1));
-if (asked.size) {
-  const value = (text) => /^[0-9.]+$/.test(text) ? Number(text) : /^[0-9]+,/.test(text) ? text.split(',').map(Number) : text;
-  const options = Object.fromEntries([...asked].map(([name, text]) => [name, value(text)]));
-  const result = await window.bench(options);
-  await fetch(`bench-result/${new URLSearchParams(result)}`);
+if (globalThis.document) {
+  window.bench = (options) => new Promise((resolve) => {
+    const worker = new Worker(import.meta.url, { type: 'module', name: 'bench' });
+    const end = (result) => { worker.terminate(); resolve(result); };
+    worker.onmessage = ({ data }) => data.phase ? globalThis.__phase?.(data.phase) : end(data);
+    worker.onerror = (event) => end({ ok: false, error: event.message || 'the worker can not be loaded' });
+    worker.postMessage({ ...options, data: new URL(options.data, document.baseURI).href });
+  });
+  // `#steps=30&batch=128`: a program that only opens this page asks this way, and is told as a path.
+  const asked = new URLSearchParams(location.hash.slice(1));
+  if (asked.size) {
+    const value = (text) =>
+      /^[0-9.]+$/.test(text) ? Number(text) : /^[0-9]+,/.test(text) ? text.split(',').map(Number) : text;
+    const result = await window.bench(Object.fromEntries([...asked].map(([name, text]) => [name, value(text)])));
+    await fetch(`bench-result/${new URLSearchParams(result)}`);
+  }
+} else {
+  self.onmessage = async ({ data }) => self.postMessage(await measure(data));
 }

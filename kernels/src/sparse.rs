@@ -7,6 +7,9 @@ use crate::{Bordered, OFF, Shape};
 /// Bytes of input whose winners are listed at a time: sixteen channels of them stay in the first cache while each list
 /// is walked. Measured: a few images more or less make little difference, sixteen double the time.
 const INPUT: usize = 20 << 10;
+/// Channels of a tap that are summed at a time. They are copied together first: left between the others, they would
+/// fall on a fraction of the first cache's sets.
+const TAP: usize = 16;
 /// Images whose winners are listed at a time, at most.
 const MOST_IMAGES: usize = 16;
 
@@ -46,14 +49,18 @@ pub fn pooled_backward_weights(
     let room = images * per_image + 1;
     let mut lists = vec![Winner::default(); outputs * room];
     let mut lens = vec![0; outputs];
+    let stride = if input.is_thin() { channels } else { TAP };
+    let row = (shape.width + 2) * stride;
+    let mut block = if input.is_thin() { Vec::new() } else { vec![0.0; images * pixels * TAP] };
     for first in (0..batch).step_by(images) {
         lens.fill(0);
-        for image in first..batch.min(first + images) {
+        let end = batch.min(first + images);
+        for image in first..end {
             for place in 0..per_image {
                 let (y, x) = (2 * (place / columns), 2 * (place % columns));
                 let window = (image * per_image + place) * outputs;
-                let patch = input.patch(image, y, x);
-                let at = [patch, patch + channels, patch + input.row, patch + input.row + channels];
+                let patch = (image - first) * pixels * stride + y * row + x * stride;
+                let at = [patch, patch + stride, patch + row, patch + row + stride];
                 let bytes = &winners[window..window + outputs];
                 let gradients = &gradient[window..window + outputs];
                 for ((list, count), (&byte, &gradient)) in
@@ -67,32 +74,43 @@ pub fn pooled_backward_weights(
         for (output, &count) in lens.iter().enumerate() {
             bias[output] += lists[output * room..][..count].iter().map(|winner| winner.gradient).sum::<f32>();
         }
-        // SAFETY: `at` is where a patch of the input begins, so three rows of a run lie inside of it, and `Bordered` has
-        // slack behind the last; `sums` has three rows of `width` for each output.
-        unsafe {
-            if input.is_thin() {
-                for (output, &count) in lens.iter().enumerate() {
-                    let list = &lists[output * room..][..count];
-                    let sums = sums.as_mut_ptr().add(output * 3 * width);
+        let data = &input.data[first * pixels * channels..];
+        if input.is_thin() {
+            for (output, &count) in lens.iter().enumerate() {
+                let list = &lists[output * room..][..count];
+                let sums = &mut sums[output * 3 * width..][..3 * width];
+                // SAFETY: `at` is where a patch of these images begins, so three rows of a run lie inside of `data`, and
+                // `Bordered` has slack behind the last; `sums` has three rows of `width`.
+                unsafe {
                     match width / 4 {
-                        1 => add_patches::<1>(list, input, sums),
-                        2 => add_patches::<2>(list, input, sums),
-                        _ => add_patches::<3>(list, input, sums),
+                        1 => add_patches::<1>(list, data.as_ptr(), row, sums.as_mut_ptr()),
+                        2 => add_patches::<2>(list, data.as_ptr(), row, sums.as_mut_ptr()),
+                        _ => add_patches::<3>(list, data.as_ptr(), row, sums.as_mut_ptr()),
                     }
                 }
-            } else {
-                for channel in (0..channels).step_by(16) {
-                    for (output, &count) in lens.iter().enumerate() {
-                        let list = &lists[output * room..][..count];
-                        for row in 0..3 {
-                            let sums = sums.as_mut_ptr().add((output * 3 + row) * width + channel);
-                            let start = row * input.row + channel;
-                            match (channels - channel) / 4 {
-                                1 => add_taps::<1>(list, input, start, sums),
-                                2 => add_taps::<2>(list, input, start, sums),
-                                3 => add_taps::<3>(list, input, start, sums),
-                                _ => add_taps::<4>(list, input, start, sums),
-                            }
+            }
+            continue;
+        }
+        for channel in (0..channels).step_by(TAP) {
+            let some = TAP.min(channels - channel);
+            for (to, from) in
+                block.chunks_exact_mut(TAP).zip(data[..(end - first) * pixels * channels].chunks_exact(channels))
+            {
+                to[..some].copy_from_slice(&from[channel..channel + some]);
+            }
+            for (output, &count) in lens.iter().enumerate() {
+                let list = &lists[output * room..][..count];
+                for tap_row in 0..3 {
+                    let from = block[tap_row * row..].as_ptr();
+                    let sums = sums[(output * 3 + tap_row) * width + channel..].as_mut_ptr();
+                    // SAFETY: `at` is where a patch begins in the block; three taps of each of its rows lie inside. `sums`
+                    // has a row of three taps from here on.
+                    unsafe {
+                        match some / 4 {
+                            1 => add_taps::<1>(list, from, channels, sums),
+                            2 => add_taps::<2>(list, from, channels, sums),
+                            3 => add_taps::<3>(list, from, channels, sums),
+                            _ => add_taps::<4>(list, from, channels, sums),
                         }
                     }
                 }
@@ -114,22 +132,20 @@ pub fn pooled_backward_weights(
 /// Adds gradient × input for three taps of `4 × V` channels.
 ///
 /// # Safety
-/// Each winner's place, plus `start`, plus three taps, lies in the input; `sums` has three taps.
+/// Three taps lie at each winner's place in `from`; `sums` has three taps, `channels` from one to the next.
 #[inline(always)]
-unsafe fn add_taps<const V: usize>(list: &[Winner], input: &Bordered, start: usize, sums: *mut f32) {
-    let channels = input.channels;
+unsafe fn add_taps<const V: usize>(list: &[Winner], from: *const f32, channels: usize, sums: *mut f32) {
     // SAFETY: as the caller promises.
     unsafe {
-        let from = input.data.as_ptr().add(start);
         let mut totals: [[F4; V]; 3] =
             core::array::from_fn(|tap| core::array::from_fn(|v| F4::load(sums.add(tap * channels + 4 * v))));
         for winner in list {
             let gradient = F4::splat(winner.gradient);
-            let from = from.add(winner.at as usize);
+            // An array of a known shape: the distances become part of the instructions.
+            let from = from.add(winner.at as usize).cast::<[[[f32; 4]; TAP / 4]; 3]>();
             for (tap, totals) in totals.iter_mut().enumerate() {
-                let line = from.add(tap * channels).cast::<[[f32; 4]; V]>();
                 for (v, total) in totals.iter_mut().enumerate() {
-                    *total = total.add_product(gradient, F4::load((&raw const (*line)[v]).cast()));
+                    *total = total.add_product(gradient, F4::load((&raw const (*from)[tap][v]).cast()));
                 }
             }
         }
@@ -147,17 +163,17 @@ unsafe fn add_taps<const V: usize>(list: &[Winner], input: &Bordered, start: usi
 /// # Safety
 /// As for [`add_taps`]; a run may read up to nine floats past its end.
 #[inline(always)]
-unsafe fn add_patches<const V: usize>(list: &[Winner], input: &Bordered, sums: *mut f32) {
+unsafe fn add_patches<const V: usize>(list: &[Winner], data: *const f32, stride: usize, sums: *mut f32) {
     // SAFETY: as the caller promises.
     unsafe {
         let mut totals: [[F4; V]; 3] =
             core::array::from_fn(|row| core::array::from_fn(|v| F4::load(sums.add((row * V + v) * 4))));
         for winner in list {
             let gradient = F4::splat(winner.gradient);
-            let from = input.data.as_ptr().add(winner.at as usize);
+            let from = data.add(winner.at as usize);
             for (row, totals) in totals.iter_mut().enumerate() {
                 for (v, total) in totals.iter_mut().enumerate() {
-                    *total = total.add_product(gradient, F4::load(from.add(row * input.row + 4 * v)));
+                    *total = total.add_product(gradient, F4::load(from.add(row * stride + 4 * v)));
                 }
             }
         }

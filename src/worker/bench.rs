@@ -1,5 +1,5 @@
 //! What `bench.html` measures: the trainer itself, without session and messages, so that a step here is a step there.
-//! It runs on the page's own thread, as the peers that it is compared with do.
+//! It runs in a worker, as the engine does.
 
 use burn::tensor::{Tensor, TensorData};
 use wasm_bindgen::prelude::*;

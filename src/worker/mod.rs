@@ -47,10 +47,15 @@ pub fn call_constructors() {
     unsafe { __wasm_call_ctors() }
 }
 
-/// Starts the engine: listens for commands, says that it is ready, and works until the worker ends. On a page, where
-/// `bench.html` loads the same binary, it does nothing.
+/// A worker with this name uses the binary by itself: that of `bench.html`.
+const BENCH: &str = "bench";
+
+/// Starts the engine: listens for commands, says that it is ready, and works until the worker ends.
 pub fn start() {
     let Ok(scope) = js_sys::global().dyn_into::<web_sys::DedicatedWorkerGlobalScope>() else { return };
+    if scope.name() == BENCH {
+        return;
+    }
     port::report_panics();
     if helper::is_one(&scope) {
         spawn_local(helper::start(scope));
