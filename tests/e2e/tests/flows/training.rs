@@ -137,3 +137,32 @@ fn the_same_address_gives_the_same_losses() {
         ensure(!runs[0].is_empty() && runs[0] == runs[1], || format!("{runs:?}"))
     });
 }
+
+#[test]
+fn one_worker_and_two_have_the_same_losses() {
+    play(Site::start(), Kind::Plain, async |page| {
+        let mut runs = Vec::new();
+        for workers in [1, 2] {
+            let address = format!("?device=cpu&epochs=1&train-size=640&batch-size=32&seed=7&workers={workers}");
+            page.visit(&address).await?;
+            page.until_state("ready", LOAD).await?;
+            page.press("train").await?;
+            page.until_state("evaluating", LONG).await?;
+            page.press("stop").await?;
+            page.until_state("finished", SOON).await?;
+            let losses = page
+                .run("return [...document.querySelectorAll('[data-testid=chart-rows] [data-value]')].map((cell) => cell.dataset.value)")
+                .await?;
+            runs.push(losses);
+            page.press("device").await?;
+            let as_asked = format!(
+                "return Number(document.querySelector('[data-testid=workers]').dataset.count)
+                    === Math.min({workers}, navigator.hardwareConcurrency)"
+            );
+            page.until_run("as many work as were asked for", SOON, &as_asked, |so| *so == true).await?;
+        }
+        ensure(runs[0].as_array().is_some_and(|losses| !losses.is_empty()) && runs[0] == runs[1], || {
+            format!("{runs:?}")
+        })
+    });
+}
