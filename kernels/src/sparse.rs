@@ -46,7 +46,7 @@ pub fn pooled_backward_weights(
     let mut bias = vec![0.0; outputs];
     let pixels = (shape.height + 2) * (shape.width + 2);
     let images = (INPUT / (pixels * 4 * channels.min(16))).clamp(1, MOST_IMAGES.min(batch.max(1)));
-    let room = images * per_image + 1;
+    let room = images * per_image;
     let mut lists = vec![Winner::default(); outputs * room];
     let mut lens = vec![0; outputs];
     let stride = if input.is_thin() { channels } else { TAP };
@@ -66,8 +66,10 @@ pub fn pooled_backward_weights(
                 for ((list, count), (&byte, &gradient)) in
                     lists.chunks_exact_mut(room).zip(&mut lens).zip(bytes.iter().zip(gradients))
                 {
-                    list[*count] = Winner { at: at[usize::from(byte % 4)] as i32, gradient };
-                    *count += counts(byte, gradient);
+                    if counts(byte, gradient) == 1 {
+                        list[*count] = Winner { at: at[usize::from(byte % 4)] as i32, gradient };
+                        *count += 1;
+                    }
                 }
             }
         }
@@ -198,17 +200,18 @@ pub fn pooled_backward_input(shape: &Shape, weights: &[f32], winners: &[u8], gra
     assert_eq!(weights.len(), shape.weights_len(), "the weights are of another shape");
     let Shape { batch, height, width, inputs, outputs } = *shape;
     let (rows, columns) = shape.pooled();
-    let channels = inputs.next_multiple_of(4);
-    // [tap row][tap column][output][input]
-    let mut packed = vec![0.0; 9 * outputs * channels];
+    // [sixteen inputs][tap row][tap column][output][input]: what is summed at a time stays in the first cache.
+    let blocks = inputs.div_ceil(TAP);
+    let mut packed = vec![0.0; blocks * 9 * outputs * TAP];
     for output in 0..outputs {
         for input in 0..inputs {
             for tap in 0..9 {
-                packed[(tap * outputs + output) * channels + input] = weights[(output * inputs + input) * 9 + tap];
+                packed[((input / TAP * 9 + tap) * outputs + output) * TAP + input % TAP] =
+                    weights[(output * inputs + input) * 9 + tap];
             }
         }
     }
-    let column = outputs * channels; // floats from a tap's column to the next
+    let column = outputs * TAP; // floats from a tap's column to the next
     let mut result = vec![0.0; shape.input_len()];
     let (covered_rows, covered) = (2 * rows, 2 * columns);
     let mut starts = vec![0usize; covered_rows * covered + 1];
@@ -239,7 +242,7 @@ pub fn pooled_backward_input(shape: &Shape, weights: &[f32], winners: &[u8], gra
             let pixels = [0, 1, 2, 3].map(|winner| pixel(place, winner));
             for (output, (&byte, &gradient)) in bytes.iter().zip(gradients).enumerate() {
                 let (pixel, x) = pixels[usize::from(byte % 4)];
-                let at = (output * channels) as i32 - (x * column) as i32;
+                let at = (output * TAP) as i32 - (x * column) as i32;
                 let counts = counts(byte, gradient);
                 // What does not count goes behind them all.
                 list[if counts == 1 { next[pixel] } else { total }] = Winner { at, gradient };
@@ -247,37 +250,32 @@ pub fn pooled_backward_input(shape: &Shape, weights: &[f32], winners: &[u8], gra
             }
         }
         let to = &mut result[image * height * width * inputs..(image + 1) * height * width * inputs];
-        for (pixel, to) in to.chunks_exact_mut(inputs).enumerate() {
-            let (y, x) = (pixel / width, pixel % width);
-            // The winners of each row around, and what their places in the weights are counted from.
-            let mut around: [(&[Winner], usize); 3] = [(&[], 0); 3];
-            for (tap_row, around) in around.iter_mut().enumerate() {
-                // A filter's tap row 0 looks up: it saw this pixel from the row below.
-                let Some(row) = (y + 1).checked_sub(tap_row).filter(|&row| row < covered_rows) else { continue };
-                let from = x.saturating_sub(1).min(covered);
-                let end = (x + 2).min(covered);
-                let winners = &list[starts[row * covered + from]..starts[row * covered + end]];
-                *around = (winners, (tap_row * 3 + x + 1) * column);
-            }
-            let mut channel = 0;
-            while channel < channels {
-                // SAFETY: a winner in column p of output o stands for place (o − p × outputs) × channels; with what it is
-                // counted from, (tap row × 3 + x + 1 − p) × column + o × channels: x + 1 − p is 0, 1 or 2, so it lies in
-                // the nine taps, and `4 × V` floats from `channel` on end within the output's channels.
+        for (block, packed) in packed.chunks_exact(9 * outputs * TAP).enumerate() {
+            let some = TAP.min(inputs - block * TAP);
+            for (pixel, to) in to.chunks_exact_mut(inputs).enumerate() {
+                let (y, x) = (pixel / width, pixel % width);
+                // The winners of each row around, and what their places in the weights are counted from.
+                let mut around: [(&[Winner], usize); 3] = [(&[], 0); 3];
+                for (tap_row, around) in around.iter_mut().enumerate() {
+                    // A filter's tap row 0 looks up: it saw this pixel from the row below.
+                    let Some(row) = (y + 1).checked_sub(tap_row).filter(|&row| row < covered_rows) else { continue };
+                    let from = x.saturating_sub(1).min(covered);
+                    let end = (x + 2).min(covered);
+                    let winners = &list[starts[row * covered + from]..starts[row * covered + end]];
+                    *around = (winners, (tap_row * 3 + x + 1) * column);
+                }
+                let to = &mut to[block * TAP..][..some];
+                // SAFETY: a winner in column p of output o stands for place (o − p × outputs) × 16; with what it is
+                // counted from, (tap row × 3 + x + 1 − p) × column + o × 16: x + 1 − p is 0, 1 or 2, so it lies in the
+                // block's nine taps, and sixteen floats from there on end within the output's.
                 unsafe {
-                    match (channels - channel) / 4 {
-                        1 => gather::<1>(&around, packed.as_ptr().add(channel), &mut to[channel..]),
-                        2 | 3 => gather::<2>(&around, packed.as_ptr().add(channel), &mut to[channel..]),
-                        4..8 => gather::<4>(&around, packed.as_ptr().add(channel), &mut to[channel..]),
-                        _ => gather::<8>(&around, packed.as_ptr().add(channel), &mut to[channel..]),
+                    match some.div_ceil(4) {
+                        1 => gather::<1>(&around, packed.as_ptr(), to),
+                        2 => gather::<2>(&around, packed.as_ptr(), to),
+                        3 => gather::<3>(&around, packed.as_ptr(), to),
+                        _ => gather::<4>(&around, packed.as_ptr(), to),
                     }
                 }
-                channel += match (channels - channel) / 4 {
-                    1 => 4,
-                    2 | 3 => 8,
-                    4..8 => 16,
-                    _ => 32,
-                };
             }
         }
     }
@@ -326,8 +324,8 @@ unsafe fn gather<const V: usize>(around: &[(&[Winner], usize); 3], weights: *con
     }
 }
 
-/// 1 for a winner that carries a gradient, 0 for another: what a list's length grows by. A number, since whether one
-/// does is a coin's toss that no processor can guess, so none is left out by a branch.
+/// 1 for a winner that carries a gradient, 0 for another: what a list's length grows by. A number, for where a branch
+/// would be a coin's toss that no processor can guess.
 #[inline(always)]
 fn counts(byte: u8, gradient: f32) -> usize {
     usize::from(byte < OFF) & usize::from(gradient != 0.0)
