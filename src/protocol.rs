@@ -80,7 +80,7 @@ pub enum FileKind {
 
 /// What an exported file is about.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "kind", rename_all = "kebab-case")]
+#[serde(rename_all = "kebab-case")]
 pub enum ExportOf {
     /// The run at hand, which the page has followed from its beginning.
     Run {
@@ -98,7 +98,7 @@ pub enum ExportOf {
 
 /// What an imported file was.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "kind", rename_all = "kebab-case")]
+#[serde(rename_all = "kebab-case")]
 pub enum Imported {
     /// A trained network. It is on the shelf, and opened unless a run is under way.
     Model,
@@ -113,7 +113,7 @@ pub enum Imported {
 
 /// What the page asks for. `Open` comes first and once.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "type", rename_all = "kebab-case")]
+#[serde(rename_all = "kebab-case")]
 #[allow(clippy::large_enum_variant, reason = "commands are few, and each is sent away at once")]
 pub enum Command {
     /// Open the device and start fetching the data.
@@ -348,7 +348,7 @@ pub struct LayerMaps {
 
 /// What the worker tells.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "type", rename_all = "kebab-case")]
+#[serde(rename_all = "kebab-case")]
 pub enum Event {
     /// The binary is loaded and listens.
     Ready {
@@ -645,7 +645,7 @@ impl Event {
 
 /// What can fail. Each has a page of its own with a way on.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, thiserror::Error)]
-#[serde(tag = "kind", rename_all = "kebab-case")]
+#[serde(rename_all = "kebab-case")]
 pub enum Failure {
     /// The browser lacks something without which nothing works. Found by the page.
     #[error("this browser lacks {missing}")]

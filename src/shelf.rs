@@ -145,7 +145,7 @@ pub struct Resumable {
 
 /// Why something could not be kept, or read back. Training goes on.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
-#[serde(tag = "kind", rename_all = "kebab-case")]
+#[serde(rename_all = "kebab-case")]
 pub enum StorageTrouble {
     /// No room is left.
     #[error("the browser's storage is full")]

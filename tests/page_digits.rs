@@ -440,7 +440,7 @@ async fn teaching_shows_its_sentence_its_locks_and_what_is_missing() {
     let page = shown().await;
     page.click("train").await;
     page.tell(trained()).await;
-    assert_eq!(page.buttons(), "teach train");
+    assert_eq!(page.buttons(), "teach train export");
     page.click("teach").await;
     assert_eq!(page.state().0, "ready");
     assert_eq!(page.get("mode-finetune").get_attribute("aria-pressed").as_deref(), Some("true"));
@@ -497,7 +497,7 @@ async fn before_and_after_tell_counts_percentages_and_what_is_left_out() {
         page.text("comparison")
     );
     assert!(page.text("comparison-caveat").contains("may be luck"));
-    assert_eq!(page.buttons(), "keep-model train");
+    assert_eq!(page.buttons(), "keep-model train export");
     page.click("see-forgotten").await;
     let asked = page.commands_but_predict();
     assert!(matches!(&asked[..], [Command::Images { indices, .. }] if indices == &[2]), "{asked:?}");

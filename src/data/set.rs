@@ -42,7 +42,7 @@ impl SetCounts {
 
 /// Why files are no set that can be used.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
-#[serde(tag = "kind", rename_all = "kebab-case")]
+#[serde(rename_all = "kebab-case")]
 pub enum SetProblem {
     /// Not the files of one or two parts.
     #[error("a set is one or two pairs of files, of images and of labels; found {images} and {labels}")]

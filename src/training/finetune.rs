@@ -204,7 +204,7 @@ pub struct Comparison {
 
 /// Why a fine-tuning run can't start.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, thiserror::Error)]
-#[serde(tag = "kind", rename_all = "kebab-case")]
+#[serde(rename_all = "kebab-case")]
 pub enum FineTuneProblem {
     /// It came without the network to start from, or with one that can't be read.
     #[error("the network to start from can't be used: {what}")]
