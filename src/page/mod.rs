@@ -194,8 +194,6 @@ impl Page {
         self,
         part: impl Fn(&PageState) -> T + Send + Sync + 'static,
     ) -> Memo<T> {
-        // Behind a pointer, so that the reactive machinery is compiled for each type and not for each part.
-        let part: Box<dyn Fn(&PageState) -> T + Send + Sync> = Box::new(part);
         Memo::new(move |_| self.state.with(&part))
     }
 

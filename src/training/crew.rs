@@ -103,15 +103,19 @@ impl Team {
         match self.steps.checked_sub(UNMEASURED).map(|step| self.times.get((step / MEASURED) as usize)) {
             None => *choices.last().unwrap_or(&1),
             Some(Some((workers, _))) => *workers,
-            Some(None) => self.times.iter().min_by_key(|(_, time)| time).map_or(1, |(workers, _)| *workers),
+            Some(None) => self.fastest().unwrap_or(1),
         }
+    }
+
+    /// The count with the best time so far.
+    fn fastest(&self) -> Option<usize> {
+        self.times.iter().min_by_key(|(_, time)| time).map(|(workers, _)| *workers)
     }
 
     /// How many work from now on, if that was not told yet and is no trial.
     pub fn news(&mut self) -> Option<usize> {
         let measuring = self.asked.is_none() && self.steps < UNMEASURED + MEASURED * self.times.len() as u32;
-        let working = self.times.iter().min_by_key(|(_, time)| time).map(|(workers, _)| *workers);
-        let working = self.asked.map(|asked| asked.clamp(1, self.crew.len() + 1)).or(working)?;
+        let working = self.asked.map(|asked| asked.clamp(1, self.crew.len() + 1)).or_else(|| self.fastest())?;
         // Whoever has always been alone is nothing new.
         let alone = self.told == 0 && self.crew.is_empty();
         (!measuring && !alone && self.told != working).then(|| {
@@ -130,7 +134,7 @@ impl Team {
     }
 }
 
-/// The slices of each of so many workers.
+/// So many slices dealt out to so many workers, as evenly as can be: each one's, one after the other.
 pub fn shares(slices: usize, workers: usize) -> impl Iterator<Item = Range<usize>> {
     (0..workers).map(move |worker| worker * slices / workers..(worker + 1) * slices / workers)
 }

@@ -9,7 +9,7 @@ use burn::module::{Module, ModuleVisitor, Param};
 use burn::tensor::{Device, Gradients, Tensor};
 use serde::{Deserialize, Serialize};
 
-use super::crew::Work;
+use super::crew::{Work, shares};
 use super::trainer::{Batch, count_correct, seeded, smoothed_cross_entropy};
 use crate::data::Images;
 use crate::data::order::{Stream, rng};
@@ -29,7 +29,7 @@ pub fn slices(len: usize) -> Vec<Range<usize>> {
     while count > 1 && len < count * LEAST_IMAGES {
         count /= 2;
     }
-    (0..count).map(|part| part * len / count..(part + 1) * len / count).collect()
+    shares(len, count).collect()
 }
 
 /// What is the same for all slices of a step, but for the weights.
