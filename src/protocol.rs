@@ -1,9 +1,11 @@
 //! All that passes between page and worker: a [`Command`] one way, [`Event`]s the other. Nothing else does.
 //!
-//! Both are plain data and travel as structured clones. A worker of another build is told by [`VERSION`]. What
-//! belongs to a run carries the run's id; the page ignores events of a run that is no longer its own, and the
+//! Both are plain data and travel as bytes ([`encode`]): a list of ten thousand numbers is one buffer that is handed
+//! over, not ten thousand objects, and the code that reads it is small. A worker of another build is told by
+//! [`VERSION`]. What belongs to a run carries the run's id; the page ignores events of a run that is no longer its own, and the
 //! session ignores commands of a run that it no longer has. Why something failed is an enum, never text to match.
 
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_bytes::ByteBuf;
 
@@ -19,7 +21,29 @@ use crate::training::sweep::{SweepConfig, Trial};
 use crate::training::{Checkpoint, History, RunConfig, Score, StepPoint};
 
 /// Raised with every change of the types in this module. A worker answers [`Event::Ready`] with its own.
-pub const VERSION: u32 = 3;
+pub const VERSION: u32 = 4;
+
+/// Bytes that can't be what they are said to be, or a value that can't be made bytes.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("not a message of this version: {0}")]
+pub struct MessageError(#[from] postcard::Error);
+
+/// A [`Command`] or [`Event`] as bytes, in [postcard](https://postcard.jamesmunns.com)'s format. It names no fields: only
+/// a build with the same [`VERSION`] reads it.
+///
+/// # Errors
+/// None for the types of this module.
+pub fn encode(message: &impl Serialize) -> Result<Vec<u8>, MessageError> {
+    Ok(postcard::to_allocvec(message)?)
+}
+
+/// What [`encode`] made bytes of.
+///
+/// # Errors
+/// The bytes are nothing of the kind.
+pub fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, MessageError> {
+    Ok(postcard::from_bytes(bytes)?)
+}
 
 /// Names one run within a page's life. The page counts them up from 1.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -350,7 +374,7 @@ pub struct LayerMaps {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Event {
-    /// The binary is loaded and listens.
+    /// The binary is loaded and listens. The first of the events in every version, so that each can read it.
     Ready {
         /// [`VERSION`] of the worker.
         version: u32,

@@ -12,13 +12,14 @@ use kiln::page::settings::{Note, read, write};
 use kiln::page::state::{Action, DeviceChoice, PageState};
 use kiln::page::words::{count, percent};
 use kiln::protocol::{
-    Command, DeviceKind, DeviceReason, Event, ExportOf, Failure, FileKind, Imported, LayerMaps, RunId, VERSION,
+    Command, DeviceKind, DeviceReason, Event, ExportOf, Failure, FileKind, Imported, LayerMaps, RunId, VERSION, decode,
 };
 use kiln::shelf::{ModelId, StorageTrouble};
 use kiln::training::{Checkpoint, History, RunConfig, Score};
+use kiln::web::{pack, unpack};
 use mounted::{Mounted, data, frames, key, mount, opened, ready_events, steps};
 use serde_bytes::ByteBuf;
-use wasm_bindgen::JsCast;
+use wasm_bindgen::{JsCast, JsValue};
 use wasm_bindgen_test::{wasm_bindgen_test, wasm_bindgen_test_configure};
 use web_sys::{Element, HtmlElement, PointerEvent, PointerEventInit};
 
@@ -405,6 +406,25 @@ fn numbers_are_written_for_readers() {
     assert_eq!([percent(0.983, 1), percent(0.99996, 1), percent(1.0, 0)], ["98.3%", "99.9%", "100%"]);
 }
 
+/// A message cut off at each of its first bytes, and with each of them altered. None may end in a panic.
+fn broken(message: &[u8]) -> impl Iterator<Item = Vec<u8>> + '_ {
+    (0..message.len().min(200)).flat_map(|at| {
+        let altered = [0x01, 0x80, 0xff].map(|bits| {
+            let mut bytes = message.to_vec();
+            bytes[at] ^= bits;
+            bytes
+        });
+        altered.into_iter().chain([message[..at].to_vec()])
+    })
+}
+
+#[wasm_bindgen_test]
+fn what_is_no_message_is_refused() {
+    assert!(unpack::<Event>(&JsValue::NULL).is_err());
+    assert!(unpack::<Event>(&js_sys::Object::new()).is_err());
+    assert!(unpack::<Event>(&js_sys::Uint8Array::new_with_length(0)).is_err());
+}
+
 #[wasm_bindgen_test]
 fn commands_and_events_come_through_as_they_were() {
     let run = RunId(3);
@@ -435,8 +455,9 @@ fn commands_and_events_come_through_as_they_were() {
         Command::Import { name: "a.onnx".into(), bytes: ByteBuf::from(vec![1, 2]) },
     ];
     for command in commands {
-        let sent = serde_wasm_bindgen::to_value(&command).unwrap();
-        assert_eq!(serde_wasm_bindgen::from_value::<Command>(sent).unwrap(), command);
+        let (sent, _) = pack(&command).unwrap();
+        assert_eq!(unpack::<Command>(&sent).unwrap(), command);
+        broken(&sent.to_vec()).for_each(|bytes| drop(decode::<Command>(&bytes)));
     }
     let failures = [
         Failure::Unsupported { missing: "x".into() },
@@ -501,7 +522,8 @@ fn commands_and_events_come_through_as_they_were() {
     events.push(Event::Failed { run: None, failure: Failure::NotFinite { step: 1 } });
     events.extend(reasons.map(|reason| Event::Opened { device: DeviceKind::Cpu, name: "n".into(), reason }));
     for event in events {
-        let sent = serde_wasm_bindgen::to_value(&event).unwrap();
-        assert_eq!(serde_wasm_bindgen::from_value::<Event>(sent).unwrap(), event);
+        let (sent, _) = pack(&event).unwrap();
+        assert_eq!(unpack::<Event>(&sent).unwrap(), event);
+        broken(&sent.to_vec()).for_each(|bytes| drop(decode::<Event>(&bytes)));
     }
 }

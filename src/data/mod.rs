@@ -18,6 +18,7 @@ pub mod idx;
 pub mod manifest;
 pub mod order;
 pub mod picture;
+pub mod ranking;
 pub mod set;
 #[cfg(feature = "data")]
 pub mod shard;

@@ -3,6 +3,7 @@
 //! [`drawing`]: super::drawing
 
 use super::drawing::Bitmap;
+use super::ranking::median;
 
 /// The longest side that a picture is brought to before it is looked at.
 pub const MAX_SIDE: usize = 400;
@@ -28,9 +29,8 @@ pub fn ink(rgba: &[u8], width: usize, height: usize) -> Option<Bitmap> {
         let (x, y) = (at % width, at / width);
         x == 0 || y == 0 || x == width - 1 || y == height - 1
     };
-    let mut border: Vec<f32> = (0..grey.len()).filter(|at| edge(*at)).map(|at| grey[at]).collect();
-    border.sort_by(f32::total_cmp);
-    let paper = border[border.len() / 2];
+    let border: Vec<f32> = (0..grey.len()).filter(|at| edge(*at)).map(|at| grey[at]).collect();
+    let paper = median(&border)?;
     // Ink lies on the other side of grey than the paper: a stain of the paper's own side is none.
     let difference = |grey: f32| if paper >= 127.5 { paper - grey } else { grey - paper };
     let strongest = grey.iter().map(|grey| difference(*grey)).fold(0.0, f32::max);

@@ -21,6 +21,7 @@ use super::save::Save;
 use super::state::past::PastRun;
 use super::state::{PageState, Run};
 use super::words::{Lang, Text, decimal, percent};
+use crate::page::reactive::{effect, memo};
 
 /// How the user wants the lines.
 #[derive(Clone, Copy)]
@@ -94,7 +95,7 @@ pub fn Charts() -> impl IntoView {
         let latest = state.past.runs().last().map(|past| past.number);
         (state.run.as_ref().map(|run| run.generation), latest)
     });
-    Effect::new(move |_| {
+    effect(move || {
         look.show_all();
         look.compared.set(runs.get().1.into_iter().collect());
     });
@@ -220,16 +221,16 @@ fn Chart(measure: Measure, look: Look) -> impl IntoView {
         Measure::Accuracy => ("chart-accuracy", Lang::accuracy, Lang::accuracy_chart, Lang::accuracy_empty),
     };
     let config = page.slice(|state| state.run.as_ref().map_or(state.settings.clone(), |run| run.config.clone()));
-    let epochs = Memo::new(move |_| config.with(|config| config.epochs));
+    let epochs = memo(move || config.with(|config| config.epochs));
     // The domain changes once: at the first tenth point of the smoothed or validated accuracy above 90 %.
     let generation = page.slice(|state| (state.run.as_ref().map(|run| run.generation), state.past.runs().len()));
     let settled = page.slice(move |state| {
         let run = state.run.as_ref();
         measure == Measure::Accuracy && run.is_some_and(|run| run.config.finetune.is_none() && reads_ninety(run))
     });
-    let axis = Memo::new(move |_| look.axis(measure, settled.get()));
+    let axis = memo(move || look.axis(measure, settled.get()));
     let span = look.span;
-    let compared = Memo::new(move |_| {
+    let compared = memo(move || {
         let _ = generation.get();
         page.state.with_untracked(|state| Arc::new(look.compared_lines(state, measure)))
     });
@@ -271,7 +272,7 @@ fn Chart(measure: Measure, look: Look) -> impl IntoView {
     let visible = Rc::new(RefCell::new(true));
     {
         let (draw, visible) = (draw.clone(), visible.clone());
-        Effect::new(move |_| {
+        effect(move || {
             let _ = (points.get(), axis.get(), span.get());
             compared.track();
             look.smoothing.track();
@@ -667,7 +668,7 @@ fn Table(look: Look) -> impl IntoView {
     let page = expect_context::<Page>();
     // The means are worked out when an epoch is done, not when a batch is.
     let done = page.slice(|state| state.run.as_ref().map(|run| (run.scores.len(), run.generation)));
-    let rows = Memo::new(move |_| {
+    let rows = memo(move || {
         done.get()?;
         page.state.with_untracked(|state| {
             let run = state.run.as_ref()?;

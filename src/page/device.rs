@@ -67,7 +67,7 @@ fn is_software(adapter: &JsValue) -> bool {
     let info = field(adapter, "info");
     let flagged = [&info, adapter].into_iter().any(|object| field(object, "isFallbackAdapter").is_truthy());
     let named = ["vendor", "architecture", "description", "device"].into_iter().any(|name| {
-        let text = field(&info, name).as_string().unwrap_or_default().to_lowercase();
+        let text = field(&info, name).as_string().unwrap_or_default().to_ascii_lowercase();
         SOFTWARE.iter().any(|word| text.contains(word))
     });
     flagged || named

@@ -12,6 +12,7 @@ use super::state::digits::Act;
 use super::words::Lang;
 use super::{Page, pictures};
 use crate::data::SIDE;
+use crate::page::reactive::{on_change, rows};
 use crate::training::collection::WANTED;
 
 /// Samples of a class that are shown; the rest is counted.
@@ -92,15 +93,14 @@ pub fn LabelLine() -> impl IntoView {
     let answered = page.slice(|state| (state.answered().is_some(), state.names_classes()));
     let refused = page.slice(|state| state.digits.refused.clone());
     // Said aloud once it is there.
-    Effect::new(move |before: Option<u32>| {
-        let version = page.state.with(|state| state.digits.version);
-        if let (Some((change, classes)), Some(before)) = (latest.get_untracked(), before)
-            && before != version
-        {
-            page.announce(page.lang.get_untracked().changed(&change, &classes));
-        }
-        version
-    });
+    on_change(
+        move || page.state.with(|state| state.digits.version),
+        move || {
+            if let Some((change, classes)) = latest.get_untracked() {
+                page.announce(page.lang.get_untracked().changed(&change, &classes));
+            }
+        },
+    );
     view! {
         <div class="wrongline" data-testid="label-line">
             {move || {
@@ -289,9 +289,11 @@ fn Column(label: u8, name: String) -> impl IntoView {
                 <span>{move || page.lang.get().of_wanted(counts.get().0)}</span>
             </h3>
             <div class="traytiles">
-                <For each=move || tiles.get() key=|tile| tile.clone() let(tile)>
-                    <Sample tile name=tile_name.clone() />
-                </For>
+                {rows(
+                    move || tiles.get(),
+                    Tile::clone,
+                    move |tile| view! { <Sample tile name=tile_name.clone() /> },
+                )}
                 {empty}
             </div>
             {more}

@@ -18,7 +18,7 @@ use super::browser::{after, document, window};
 use super::device;
 use super::state::DeviceChoice;
 use crate::protocol::{Command, DeviceKind, DeviceReason, Event, Failure, VERSION};
-use crate::web::{WebError, field};
+use crate::web::{WebError, field, pack, unpack};
 
 /// How long a worker may take until it listens.
 const READY_SECONDS: u32 = 30;
@@ -97,9 +97,9 @@ impl Engine for WorkerEngine {
 
 impl Inner {
     fn send(&self, command: &Command) {
-        let posted = serde_wasm_bindgen::to_value(command).map_err(WebError::from).and_then(|message| {
-            let worker = self.worker.borrow();
-            worker.as_ref().map_or(Ok(()), |spawned| spawned.worker.post_message(&message)).map_err(WebError::from)
+        let posted = pack(command).and_then(|(message, handed_over)| match &*self.worker.borrow() {
+            Some(spawned) => Ok(spawned.worker.post_message_with_transfer(&message, &handed_over)?),
+            None => Ok(()),
         });
         if let Err(error) = posted {
             self.died(self.current.get(), error.0);
@@ -150,9 +150,9 @@ impl Inner {
         if field(message, "type").as_string().as_deref() == Some("panic") {
             return self.died(id, field(message, "message").as_string().unwrap_or_default());
         }
-        let event = match serde_wasm_bindgen::from_value::<Event>(message.clone()) {
+        let event = match unpack(message) {
             Ok(event) => event,
-            Err(error) => return self.died(id, error.to_string()),
+            Err(error) => return self.died(id, error.0),
         };
         if let Event::Ready { version } = event {
             self.ready.set(true);

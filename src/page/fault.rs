@@ -8,6 +8,7 @@ use super::Page;
 use super::browser::window;
 use super::state::{Action, WayOn};
 use super::words::Lang;
+use crate::page::reactive::memo;
 use crate::protocol::Failure;
 
 /// The panel; nothing while all is well.
@@ -39,7 +40,7 @@ fn Panel(failure: Failure) -> impl IntoView {
     let (ways, filled) = page.state.with_untracked(|state| (state.ways_on(), state.failed()));
     let texts = {
         let failure = failure.clone();
-        Memo::new(move |_| {
+        memo(move || {
             let lang = page.lang.get();
             page.state.with_untracked(|state| lang.failure(&failure, state.run.as_ref()))
         })

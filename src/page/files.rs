@@ -11,6 +11,7 @@ use super::browser::{document, narrow};
 use super::state::files::Act;
 use super::state::{Action, PageState};
 use super::words::Lang;
+use crate::page::reactive::effect;
 use crate::protocol::FileKind;
 use crate::shelf::ModelId;
 
@@ -142,7 +143,7 @@ pub fn Menu(
 pub fn Notice() -> impl IntoView {
     let page = expect_context::<Page>();
     let opened = page.slice(|state| state.files.opened.clone());
-    Effect::new(move |_| {
+    effect(move || {
         if let Some(opened) = opened.get() {
             page.announce(page.lang.get_untracked().opened_file(&opened));
         }

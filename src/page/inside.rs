@@ -9,6 +9,7 @@ use super::pad::put_pixels;
 use super::words::Lang;
 use crate::data::{CLASSES, PIXELS, SIDE};
 use crate::model::summary::summarize;
+use crate::page::reactive::{effect, memo};
 use crate::protocol::LayerMaps;
 
 /// Ink of a tile where a map is zero, so that its square is seen.
@@ -50,7 +51,7 @@ pub fn Inside() -> impl IntoView {
         let config = state.run.as_ref().map_or(&state.settings, |run| &run.config);
         config.network.clone()
     });
-    let layers = Memo::new(move |_| {
+    let layers = memo(move || {
         let config = network.get();
         let Ok(summary) = summarize(&config) else { return Vec::new() };
         let mut steps = Vec::new();
@@ -82,7 +83,7 @@ pub fn Inside() -> impl IntoView {
     let answered = page.slice(|state| state.answered().is_some());
     let drawing = page.slice(|state| state.drawn());
     let canvas = NodeRef::<html::Canvas>::new();
-    Effect::new(move |_| {
+    effect(move || {
         let _ = drawing.get();
         let Some(canvas) = canvas.get() else { return };
         page.state.with_untracked(|state| {
@@ -145,22 +146,20 @@ fn Step(steps: Vec<String>) -> impl IntoView {
 fn Layer(index: usize, layer: Shown) -> impl IntoView {
     let page = expect_context::<Page>();
     let answered = page.slice(|state| state.answered());
-    let filled = Memo::new(move |_| answered.get().is_some());
+    let filled = memo(move || answered.get().is_some());
     let (columns, rows, dense) = (layer.columns, layer.rows, layer.side == 1);
     let canvas = NodeRef::<html::Canvas>::new();
-    Effect::new({
-        let name = layer.name.clone();
-        move |_| {
-            let _ = answered.get();
-            let Some(canvas) = canvas.get() else { return };
-            page.state.with_untracked(|state| {
-                let mut inside = state.answer.iter().flat_map(|answer| &answer.inside);
-                match inside.find(|maps| maps.name == name) {
-                    Some(maps) => draw_maps(&canvas, maps, columns, rows, dense),
-                    None => put_pixels(&canvas, 1, 1, [0].into_iter()),
-                }
-            });
-        }
+    let name = layer.name.clone();
+    effect(move || {
+        let _ = answered.get();
+        let Some(canvas) = canvas.get() else { return };
+        page.state.with_untracked(|state| {
+            let mut inside = state.answer.iter().flat_map(|answer| &answer.inside);
+            match inside.find(|maps| maps.name == name) {
+                Some(maps) => draw_maps(&canvas, maps, columns, rows, dense),
+                None => put_pixels(&canvas, 1, 1, [0].into_iter()),
+            }
+        });
     });
     let lock = layer.name.clone();
     let Shown { name, maps: all, side, parameters, .. } = layer;

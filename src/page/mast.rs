@@ -7,6 +7,7 @@ use super::browser::{document, recall, remember, window};
 use super::settings::MOST_WORKERS;
 use super::state::{Action, DeviceChoice, PageState, Phase};
 use super::words::{Lang, Text, count};
+use crate::page::reactive::effect;
 use crate::protocol::DeviceKind;
 
 /// Sizes of the root's text, in percent. All of the page is measured in it.
@@ -80,7 +81,7 @@ pub fn Mast() -> impl IntoView {
 fn TextSize() -> impl IntoView {
     let page = expect_context::<Page>();
     let size = RwSignal::new(recall("text-size").unwrap_or_else(|| TEXT_SIZES[0].into()));
-    Effect::new(move |_| set_root("data-text", Some(&size.get())));
+    effect(move || set_root("data-text", Some(&size.get())));
     view! {
         <button
             class="icon"
@@ -110,7 +111,7 @@ fn Theme() -> impl IntoView {
     };
     let chosen = RwSignal::new(recall("theme"));
     let dark = move || chosen.with(|chosen| chosen.as_deref().map_or_else(system_dark, |theme| theme == "dark"));
-    Effect::new(move |_| set_root("data-theme", chosen.get().as_deref()));
+    effect(move || set_root("data-theme", chosen.get().as_deref()));
     view! {
         <button
             class="icon"

@@ -14,6 +14,7 @@ use super::state::{Action, PageState};
 use super::words::{Lang, count, decimal};
 use super::{Page, bold};
 use crate::data::SIDE;
+use crate::page::reactive::{effect, memo, rows};
 use crate::training::exam::{ClassScore, Confusion};
 
 /// The room, once a test was taken.
@@ -52,7 +53,7 @@ fn Room() -> impl IntoView {
         open: page.slice(|state| state.mistakes.open()),
         fetched: page.slice(|state| state.mistakes.fetched()),
     };
-    let mistakes = Memo::new(move |_| shared.confusion.with(|confusion| confusion.mistakes()));
+    let mistakes = memo(move || shared.confusion.with(|confusion| confusion.mistakes()));
     let counted = page.slice(|state| (state.mistakes.images(), state.mistakes.left_out()));
     let untested = page.slice(|state| state.run.as_ref().is_some_and(|run| run.test.is_none()));
     view! {
@@ -113,7 +114,7 @@ fn Matrix(shared: Shared, mistakes: Memo<u32>) -> impl IntoView {
     let page = expect_context::<Page>();
     // The cell that has the one tab stop.
     let at = RwSignal::new((0, 0));
-    Effect::new(move |_| {
+    effect(move || {
         if let Some(open) = shared.open.get() {
             at.set(open);
         }
@@ -337,9 +338,7 @@ fn Cell(shared: Shared) -> impl IntoView {
                 data-testid="cell-images"
                 aria-label=page.say(Lang::cell_images)
             >
-                <For each=move || on_show.get().to_vec() key=shot_key let(shot)>
-                    <Picture shared shot />
-                </For>
+                {rows(move || on_show.get().to_vec(), shot_key, move |shot| view! { <Picture shared shot /> })}
             </div>
             <div class="row shotacts" class:gone=move || on_show.with(|shown| shown.is_empty())>
                 <button
@@ -386,9 +385,7 @@ fn Worst(shared: Shared) -> impl IntoView {
                 <b>{page.say(Lang::worst)}</b>
             </h3>
             <div class="shots" data-testid="worst">
-                <For each=move || worst.get().to_vec() key=shot_key let(shot)>
-                    <Picture shared shot />
-                </For>
+                {rows(move || worst.get().to_vec(), shot_key, move |shot| view! { <Picture shared shot /> })}
             </div>
         </Show>
     }
@@ -401,7 +398,7 @@ fn Picture(shared: Shared, shot: Shot) -> impl IntoView {
     let Shot { index, label, read, sure } = shot;
     let chosen = page.slice(move |state| state.mistakes.chosen().contains(&index));
     let canvas = NodeRef::<html::Canvas>::new();
-    Effect::new(move |_| {
+    effect(move || {
         let pixels = shared.fetched.with(|fetched| fetched.get(&index).cloned());
         if let (Some(canvas), Some(pixels)) = (canvas.get(), pixels) {
             put_pixels(&canvas, SIDE, SIDE, pixels.iter().copied());

@@ -26,6 +26,7 @@ mod pad;
 pub mod picture;
 mod pictures;
 pub mod plot;
+mod reactive;
 mod recipe;
 mod resumable;
 mod run;
@@ -43,6 +44,7 @@ use wasm_bindgen::JsCast;
 
 use self::browser::{OncePerFrame, after, document, now, recall, remember, window, write_address};
 use self::engine::Engine;
+use self::reactive::{effect, memo};
 use self::settings::{Note, Settings};
 use self::state::sweep::SweepAction;
 use self::state::{Action, PageState, Phase, Request, WayOn};
@@ -194,7 +196,7 @@ impl Page {
         self,
         part: impl Fn(&PageState) -> T + Send + Sync + 'static,
     ) -> Memo<T> {
-        Memo::new(move |_| self.state.with(&part))
+        memo(move || self.state.with(&part))
     }
 
     /// A fixed text in the page's language.
@@ -312,7 +314,7 @@ fn Notes() -> impl IntoView {
 /// Keeps the document's language and state in step; the style reads them.
 fn follow_document(page: Page) {
     let phase = page.slice(|state| state.name());
-    Effect::new(move |_| {
+    effect(move || {
         if let Some(root) = document().document_element() {
             let _ = root.set_attribute("data-state", phase.get());
             let _ = root.set_attribute("lang", page.lang.get().code());
@@ -381,7 +383,7 @@ fn label_by_key(page: Page, key: &str, event: &leptos::ev::KeyboardEvent) {
 fn announce_progress(page: Page) {
     let spoken_at = StoredValue::new(f64::NEG_INFINITY);
     let phase = page.slice(|state| state.phase.clone());
-    Effect::new(move |_| {
+    effect(move || {
         let _ = phase.get();
         let text = page.state.with_untracked(|state| page.lang.get_untracked().announce(state));
         if let Some(text) = text {
@@ -389,7 +391,7 @@ fn announce_progress(page: Page) {
         }
     });
     let epoch = page.slice(|state| state.run.as_ref().and_then(|run| run.scores.last().copied()));
-    Effect::new(move |_| {
+    effect(move || {
         let Some((epoch, score)) = epoch.get() else { return };
         // What an earlier visit measured is no news.
         let live = page.state.with_untracked(PageState::is_busy);
@@ -410,7 +412,7 @@ fn remember_speed(page: Page) {
         }
         _ => None,
     });
-    Effect::new(move |_| {
+    effect(move || {
         if let Some((key, speed)) = measured.get() {
             remember(&key, Some(&speed.to_string()));
         }

@@ -6,6 +6,7 @@ use wasm_bindgen::JsCast;
 
 use super::Page;
 use super::words::{Lang, Text};
+use crate::page::reactive::effect;
 
 /// A native modal dialog that follows a signal: the browser holds the focus inside, closes it on Esc and gives the
 /// focus back.
@@ -19,7 +20,7 @@ pub fn Modal(
 ) -> impl IntoView {
     let page = expect_context::<Page>();
     let dialog = NodeRef::<html::Dialog>::new();
-    Effect::new(move |_| {
+    effect(move || {
         let Some(dialog) = dialog.get() else { return };
         if open.get() && !dialog.open() {
             let _ = dialog.show_modal();

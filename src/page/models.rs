@@ -11,6 +11,7 @@ use super::settings::Field;
 use super::state::Action;
 use super::state::keep::KeepAction;
 use super::words::{Lang, Text, count, percent};
+use crate::page::reactive::{effect, memo, rows};
 use crate::shelf::{MAX_NAME, ModelCard, ModelId, UNDO_MS};
 use crate::training::{History, RunConfig};
 
@@ -51,9 +52,11 @@ pub fn Models() -> impl IntoView {
                         </tr>
                     </thead>
                     <tbody>
-                        <For each=move || cards.get() key=|card| (card.id, card.deleted.is_some()) let(card)>
-                            <Row card renaming />
-                        </For>
+                        {rows(
+                            move || cards.get(),
+                            |card| (card.id, card.deleted.is_some()),
+                            move |card| view! { <Row card renaming /> },
+                        )}
                     </tbody>
                 </table>
                 <Show when=move || unreadable.with(|count| *count > 0)>
@@ -238,10 +241,10 @@ fn Comparison() -> impl IntoView {
         let history = |card: &ModelCard| state.keep.histories.get(&card.id).cloned().flatten();
         Some([(first.clone(), history(first)), (second.clone(), history(second))])
     });
-    let two = Memo::new(move |_| pair.with(Option::is_some));
+    let two = memo(move || pair.with(Option::is_some));
     let shown = RwSignal::new(false);
     // Another pair is compared when it is asked for.
-    Effect::new(move |_| {
+    effect(move || {
         if !two.get() {
             shown.set(false);
         }

@@ -13,6 +13,7 @@ use super::state::{Action, Answer};
 use super::words::{Lang, class_name};
 use crate::data::drawing::{BOX, Bitmap, Crop, Point, RASTER, Stages, normalize, rasterize};
 use crate::data::{CLASSES, SIDE};
+use crate::page::reactive::{effect, memo, on_change};
 use crate::web::field;
 
 /// The pen's width as a share of the pad's side.
@@ -89,30 +90,21 @@ pub fn Try() -> impl IntoView {
         redraw();
         read();
     };
-    Effect::new(move |before: Option<u32>| {
-        let times = page.cleared.get();
-        if before.is_some_and(|before| before != times) {
-            untrack(clear);
-        }
-        times
-    });
+    on_change(move || page.cleared.get(), clear);
     // A picture that waits for its label lies on the pad like a drawing.
     let picture = NodeRef::<html::Canvas>::new();
     let shown = RwSignal::new(false);
-    Effect::new(move |before: Option<u32>| {
-        let times = page.pictured.get();
-        if before.is_some_and(|before| before != times) {
-            untrack(clear);
-            let front = page.state.with_untracked(|state| state.digits.pictures.front().cloned());
-            shown.set(front.is_some());
-            if let (Some(front), Some(canvas)) = (front, picture.get_untracked()) {
-                put_pixels(&canvas, SIDE, SIDE, front.iter().copied());
-                empty.set(false);
-                page.act(Action::Draw(Some(front)));
-            }
+    let show = move || {
+        clear();
+        let front = page.state.with_untracked(|state| state.digits.pictures.front().cloned());
+        shown.set(front.is_some());
+        if let (Some(front), Some(canvas)) = (front, picture.get_untracked()) {
+            put_pixels(&canvas, SIDE, SIDE, front.iter().copied());
+            empty.set(false);
+            page.act(Action::Draw(Some(front)));
         }
-        times
-    });
+    };
+    on_change(move || page.pictured.get(), show);
     let pad = NodeRef::<html::Div>::new();
     let add = move |points: Vec<Point>| {
         sheet.update_value(|sheet| {
@@ -184,12 +176,12 @@ pub fn Try() -> impl IntoView {
     };
     ink.on_load(move |canvas| watch_size(&canvas, changed));
     // On phones the buttons at the bottom would be under the finger.
-    Effect::new(move |_| {
+    effect(move || {
         if let Some(root) = super::browser::document().document_element() {
             let _ = root.toggle_attribute_with_force("data-drawing", drawing.get());
         }
     });
-    let flash = Memo::new(move |_| stages.with(|stages| stages.as_ref().map(|stages| stages.crop)));
+    let flash = memo(move || stages.with(|stages| stages.as_ref().map(|stages| stages.crop)));
     let ghost = move || {
         let asked = asked.get();
         match asked {
@@ -426,7 +418,7 @@ fn StageViews(stages: RwSignal<Option<Stages>>, sheet: StoredValue<Sheet, LocalS
     let page = expect_context::<Page>();
     let (crop, fit, centre) =
         (NodeRef::<html::Canvas>::new(), NodeRef::<html::Canvas>::new(), NodeRef::<html::Canvas>::new());
-    Effect::new(move |_| {
+    effect(move || {
         let (Some(crop), Some(fit), Some(centre)) = (crop.get(), fit.get(), centre.get()) else { return };
         stages.with(|stages| match stages {
             None => {
@@ -486,12 +478,12 @@ fn Answers(empty: RwSignal<bool>) -> impl IntoView {
     let page = expect_context::<Page>();
     let answered = page.slice(|state| state.answered());
     // The layers' maps stay where they are: what is read here is small.
-    let answer = Memo::new(move |_| {
+    let answer = memo(move || {
         answered.get()?;
         page.state.with_untracked(|state| state.answer.as_ref().map(Answer::reading))
     });
     let opened = page.slice(|state| state.device.is_some() && !state.engine_gone());
-    let top = Memo::new(move |_| answer.with(|answer| answer.as_ref().map(|answer| answer.best[0].0)));
+    let top = memo(move || answer.with(|answer| answer.as_ref().map(|answer| answer.best[0].0)));
     let names = page.slice(|state| state.answer_names());
     let reads = move || {
         let top = top.get()?;

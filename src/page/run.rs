@@ -7,6 +7,7 @@ use super::state::sweep::SweepAction;
 use super::state::{Action, Activity, PageState, Phase, finetune};
 use super::words::{Lang, Text};
 use super::{Page, bold, browser, speed_key};
+use crate::page::reactive::{memo, rows};
 
 /// The longest run whose epochs each get a segment of their own.
 const MOST_SEGMENTS: u32 = 20;
@@ -132,6 +133,26 @@ pub fn Run() -> impl IntoView {
     let others = page.slice(secondaries);
     let read = move |part: fn(&Button) -> &'static str| main.with(|main| main.as_ref().map(part));
     let enabled = move || main.with(|main| main.as_ref().map(|button| (button.id, button.enabled)));
+    let other = move |button: Button| {
+        view! {
+            <button
+                class="btn big"
+                data-testid=button.id
+                disabled=!button.enabled
+                on:click=move |_| page.act(button.action.clone())
+            >
+                {(!button.icon.is_empty())
+                    .then(|| {
+                        view! {
+                            <svg viewBox="0 0 16 16" aria-hidden="true">
+                                <path fill="currentColor" d=button.icon />
+                            </svg>
+                        }
+                    })}
+                <span>{page.say(button.words)}</span>
+            </button>
+        }
+    };
     view! {
         <div class="dock run">
             <button
@@ -149,24 +170,7 @@ pub fn Run() -> impl IntoView {
                 </svg>
                 <span>{move || main.with(|main| main.as_ref().map(|button| (button.words)(page.lang.get())))}</span>
             </button>
-            <For each=move || others.get() key=|button| (button.id, button.enabled) let(button)>
-                <button
-                    class="btn big"
-                    data-testid=button.id
-                    disabled=!button.enabled
-                    on:click=move |_| page.act(button.action.clone())
-                >
-                    {(!button.icon.is_empty())
-                        .then(|| {
-                            view! {
-                                <svg viewBox="0 0 16 16" aria-hidden="true">
-                                    <path fill="currentColor" d=button.icon />
-                                </svg>
-                            }
-                        })}
-                    <span>{page.say(button.words)}</span>
-                </button>
-            </For>
+            {rows(move || others.get(), |button| (button.id, button.enabled), other)}
             <super::finetune::Why />
             <super::files::Export phone=false />
             <Progress />
@@ -267,7 +271,7 @@ fn shown(state: &PageState, lang: Lang) -> Option<Shown> {
 fn Progress() -> impl IntoView {
     let page = expect_context::<Page>();
     let shown = page.slice(move |state| shown(state, page.lang.get()));
-    let parts = Memo::new(move |_| shown.with(|shown| shown.as_ref().map(|shown| shown.parts)));
+    let parts = memo(move || shown.with(|shown| shown.as_ref().map(|shown| shown.parts)));
     let filled = move || shown.with(|shown| shown.as_ref().map_or(0.0, |shown| shown.filled));
     let spoken = move || {
         shown.with(|shown| {
@@ -298,7 +302,7 @@ fn Progress() -> impl IntoView {
         }
         let segments = (0..parts)
             .map(|index| {
-                let part = Memo::new(move |_| (filled() - index as f32).clamp(0.0, 1.0));
+                let part = memo(move || (filled() - index as f32).clamp(0.0, 1.0));
                 view! {
                     <i
                         class:now=move || (f32::MIN_POSITIVE..1.0).contains(&part.get())

@@ -340,14 +340,15 @@ pub struct Settings {
 pub fn read(parameters: impl IntoIterator<Item = (String, String)>) -> Settings {
     let mut settings =
         Settings { config: RunConfig::default(), choice: DeviceChoice::Auto, workers: None, notes: Vec::new() };
-    let mut parameters: Vec<_> = parameters.into_iter().collect();
+    let parameters: Vec<_> = parameters.into_iter().collect();
     // The mode before all: it decides what the others default to.
     if parameters.iter().any(|(name, value)| name == "mode" && value == FINETUNE) {
         settings.config = RunConfig::fine_tuning(NewData::Yours);
     }
     // A mixture first, wherever it stands: single changes are on top of it.
-    parameters.sort_by_key(|(name, _)| name != Field::Augment.name());
-    for (name, value) in parameters {
+    let (mixtures, others): (Vec<_>, Vec<_>) =
+        parameters.into_iter().partition(|(name, _)| name == Field::Augment.name());
+    for (name, value) in mixtures.into_iter().chain(others) {
         if name == "mode" {
             if value != FINETUNE && value != "scratch" {
                 settings.notes.push(Note::Invalid { name, value, used: "scratch".into() });

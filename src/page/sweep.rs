@@ -9,6 +9,7 @@ use super::browser::document;
 use super::state::sweep::{Column, Form, SweepAction, order};
 use super::state::{Action, PageState, Phase};
 use super::words::{Lang, percent};
+use crate::page::reactive::{effect, rows};
 use crate::training::sweep::{Search, Setting, TrialState};
 
 /// A field of the form.
@@ -186,7 +187,7 @@ fn announce(page: Page) {
         let trials = state.sweeps.trials();
         (trials.iter().filter(|trial| trial.has_run()).count(), trials.iter().rposition(|trial| trial.has_run()))
     });
-    Effect::new(move |_| {
+    effect(move || {
         let (_, Some(index)) = ended.get() else { return };
         let said = page.state.with_untracked(|state| {
             let going = state.phase == Phase::Sweeping;
@@ -197,7 +198,7 @@ fn announce(page: Page) {
         }
     });
     let opened = page.slice(|state| state.sweeps.sweep.as_ref().and_then(|sweep| sweep.opened));
-    Effect::new(move |_| {
+    effect(move || {
         if let Some(index) = opened.get() {
             page.announce(page.lang.get_untracked().opened_trial(index + 1));
         }
@@ -212,7 +213,7 @@ fn Table() -> impl IntoView {
         let axes = state.sweeps.sweep.as_ref().map(|sweep| sweep.config.axes.iter().map(|axis| axis.setting).collect());
         axes.unwrap_or_else(Vec::new)
     });
-    let rows = page.slice(move |state| {
+    let trials = page.slice(move |state| {
         let (column, descending) = sorted.get();
         // Another sweep has rows of its own.
         let run = state.sweeps.sweep.as_ref().map(|sweep| sweep.run);
@@ -280,9 +281,7 @@ fn Table() -> impl IntoView {
                 </tr>
             </thead>
             <tbody>
-                <For each=move || rows.get() key=|row| *row let((_, index))>
-                    <Row index />
-                </For>
+                {rows(move || trials.get(), |trial| *trial, |(_, index)| view! { <Row index /> })}
             </tbody>
         </table>
     }

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use serde_bytes::ByteBuf;
 
 use super::Score;
+use crate::data::ranking::ranking;
 
 /// A network's reading of each image of a set, in the set's order.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -169,9 +170,8 @@ impl Exam {
     }
 
     fn most_sure(&self, wanted: impl Fn(usize) -> bool) -> Vec<u32> {
-        let mut indices: Vec<u32> = self.counted().filter(|index| wanted(*index)).map(|index| index as u32).collect();
-        let sure = |index: u32| self.sure.get(index as usize).copied().unwrap_or_default();
-        indices.sort_by(|a, b| sure(*b).total_cmp(&sure(*a)));
-        indices
+        let indices: Vec<usize> = self.counted().filter(|index| wanted(*index)).collect();
+        let sure = |at: usize| self.sure.get(indices[at]).copied().unwrap_or_default();
+        ranking(indices.len(), |a, b| sure(b).total_cmp(&sure(a))).into_iter().map(|at| indices[at] as u32).collect()
     }
 }

@@ -9,8 +9,8 @@ use wasm_bindgen_futures::JsFuture;
 use web_sys::{DedicatedWorkerGlobalScope, MessageChannel, MessageEvent};
 
 use super::Input;
-use crate::protocol::{Command, Event};
-use crate::web::{WebError, field};
+use crate::protocol::Event;
+use crate::web::{WebError, field, pack, unpack};
 
 /// The name of a worker's life lock begins so and ends with the worker's own name.
 pub const LIFE_LOCK: &str = "kiln-engine-";
@@ -21,19 +21,20 @@ fn scope() -> DedicatedWorkerGlobalScope {
 
 /// Sends an event to the page.
 pub fn post(event: &Event) {
-    let sent = serde_wasm_bindgen::to_value(event).map_err(JsValue::from).and_then(|v| scope().post_message(&v));
+    let sent =
+        pack(event).and_then(|(message, handed_over)| Ok(scope().post_message_with_transfer(&message, &handed_over)?));
     if let Err(error) = sent {
-        web_sys::console::error_2(&"an event could not be sent".into(), &error);
+        web_sys::console::error_2(&"an event could not be sent".into(), &error.0.into());
     }
 }
 
 /// Puts each command that arrives into the inbox. What is no command is named on the console and left out.
 pub fn listen(inbox: UnboundedSender<Input>) {
     let on_message = Closure::<dyn FnMut(MessageEvent)>::new(move |message: MessageEvent| {
-        match serde_wasm_bindgen::from_value::<Command>(message.data()) {
+        match unpack(&message.data()) {
             // The receiver lives as long as the worker.
             Ok(command) => drop(inbox.unbounded_send(Input::Command(command))),
-            Err(error) => web_sys::console::error_2(&"not a command".into(), &error.into()),
+            Err(error) => web_sys::console::error_2(&"not a command".into(), &error.0.into()),
         }
     });
     scope().set_onmessage(Some(on_message.as_ref().unchecked_ref()));

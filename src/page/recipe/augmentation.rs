@@ -9,6 +9,7 @@ use crate::data::SIDE;
 use crate::data::augment::Change;
 use crate::page::Page;
 use crate::page::pad::put_pixels;
+use crate::page::reactive::{effect, memo};
 use crate::page::settings::{Field, mixture};
 use crate::page::state::Action;
 use crate::page::words::Lang;
@@ -56,26 +57,26 @@ fn Preview() -> impl IntoView {
     let IsOpen(open) = expect_context::<IsOpen>();
     let rolled = RwSignal::new(0u32);
     let recipe = page.slice(|state| (state.settings.augmentation, state.settings.seed));
-    let wanted = Memo::new(move |_| {
+    let wanted = memo(move || {
         (page.sheet.get() && open.get()).then(|| {
             let (augmentation, seed) = recipe.get();
             (augmentation, seed.wrapping_add(rolled.get()))
         })
     });
-    Effect::new(move |looked: Option<bool>| {
+    let mut looked = false;
+    effect(move || {
         let wanted = wanted.get();
         let looks = wanted.is_some();
-        if looks || looked == Some(true) {
+        if std::mem::replace(&mut looked, looks) || looks {
             page.act(Action::Preview(wanted));
         }
-        looks
     });
     let answered = page.slice(|state| state.preview.answered());
     let waiting = page.slice(|state| state.preview.is_waiting());
     let tiles = (0..PREVIEWS)
         .map(|index| {
             let canvas = NodeRef::<html::Canvas>::new();
-            Effect::new(move |_| {
+            effect(move || {
                 let (_, Some(canvas)) = (answered.get(), canvas.get()) else { return };
                 page.state.with_untracked(|state| match state.preview.images().nth(index) {
                     Some(image) => put_pixels(&canvas, SIDE, SIDE, image.iter().copied()),

@@ -11,6 +11,7 @@ use crate::model::summary::{MAX_CONVOLUTIONS, MAX_DENSE, MAX_WIDTH, summarize};
 use crate::model::{Convolution, NetworkConfig, NetworkError, Padding};
 use crate::page::Page;
 use crate::page::browser::{after, document};
+use crate::page::reactive::{memo, rows};
 use crate::page::settings::layers::KERNELS;
 use crate::page::settings::{Bounds, Field, bounded, is_changed};
 use crate::page::words::{Lang, count};
@@ -63,9 +64,7 @@ pub fn Editor() -> impl IntoView {
     let changed = page.slice(|state| is_changed(Field::Network, &state.settings));
     view! {
         <ol class="layers">
-            <For each=move || 0..convolutions.get() key=|index| *index let(index)>
-                <Block index />
-            </For>
+            {rows(move || (0..convolutions.get()).collect(), |index| *index, |index| view! { <Block index /> })}
         </ol>
         <div class="row">
             <button
@@ -86,9 +85,7 @@ pub fn Editor() -> impl IntoView {
             </button>
         </div>
         <ol class="layers">
-            <For each=move || 0..dense.get() key=|index| *index let(index)>
-                <Dense index />
-            </For>
+            {rows(move || (0..dense.get()).collect(), |index| *index, |index| view! { <Dense index /> })}
             <li class="layer fixed">
                 <b>{move || page.lang.get().dense_title(dense.get() + 1)}</b>
                 <span class="gives">{page.say(Lang::answers_layer)}</span>
@@ -381,7 +378,7 @@ fn Number(testid: String, most: usize, value: Signal<usize>, set: Callback<usize
 fn Summary() -> impl IntoView {
     let page = expect_context::<Page>();
     let config = page.slice(|state| state.settings.network.clone());
-    let summary = Memo::new(move |_| summarize(&config.get()).ok());
+    let summary = memo(move || summarize(&config.get()).ok());
     let shape = |output: &[usize]| output.iter().map(usize::to_string).collect::<Vec<_>>().join(" × ");
     view! {
         <table class="tbl summary" data-testid="summary" hidden=move || summary.with(Option::is_none)>

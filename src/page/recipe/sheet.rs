@@ -14,6 +14,7 @@ use crate::page::Page;
 use crate::page::browser::after;
 use crate::page::mast::DeviceChoices;
 use crate::page::modal::Modal;
+use crate::page::reactive::effect;
 use crate::page::settings::{Field, is_changed};
 use crate::page::state::{Action, PageState};
 use crate::page::sweep::Tuning;
@@ -150,7 +151,7 @@ fn Folded(group: Group, children: Children) -> impl IntoView {
     let page = expect_context::<Page>();
     let open = RwSignal::new(false);
     let details = NodeRef::<html::Details>::new();
-    Effect::new(move |_| {
+    effect(move || {
         if page.group.get() == Some(group) {
             page.group.set(None);
             open.set(true);

@@ -429,13 +429,15 @@ impl PageState {
         let model = SavedModel { classes: prepared.classes.clone(), left_out: prepared.left_out.clone(), ..made.model };
         let arm = Arm { run: id, config: run.config.clone(), prepared, comparison, model, kept: false };
         let trainable = arm.trainable();
-        self.tuning.arms.retain(|known| known.trainable() != arm.trainable());
-        self.tuning.arms.push(arm);
-        self.tuning.arms.sort_by_key(|arm| match arm.trainable() {
+        let arms = &mut self.tuning.arms;
+        arms.retain(|known| known.trainable() != trainable);
+        let place = |arm: &Arm| match arm.trainable() {
             Trainable::Last => 0,
             Trainable::Dense => 1,
             Trainable::Everything => 2,
-        });
+        };
+        let at = arms.partition_point(|known| place(known) < place(&arm));
+        arms.insert(at, arm);
         self.tuning.show(trainable);
     }
 

@@ -18,6 +18,7 @@ pub use self::recipe::Preview;
 use self::sweep::{SweepAction, Tuning};
 use crate::data::PIXELS;
 use crate::data::augment::Augmentation;
+use crate::data::ranking::ranking;
 use crate::protocol::{Command, DataProgress, DeviceKind, DeviceReason, Event, Failure, LayerMaps, RunId, VERSION};
 use crate::training::exam::Exam;
 use crate::training::finetune::{Basis, Prepared};
@@ -223,9 +224,9 @@ pub struct Answer {
 impl Answer {
     /// How it reads.
     pub fn reading(&self) -> Reading {
-        let mut order: Vec<_> = self.probabilities.iter().copied().enumerate().collect();
-        order.sort_by(|a, b| b.1.total_cmp(&a.1));
-        Reading { probabilities: self.probabilities.clone(), best: [order[0], order[1]] }
+        let order = ranking(self.probabilities.len(), |a, b| self.probabilities[b].total_cmp(&self.probabilities[a]));
+        let best = [0, 1].map(|place| (order[place], self.probabilities[order[place]]));
+        Reading { probabilities: self.probabilities.clone(), best }
     }
 }
 

@@ -2,6 +2,7 @@
 //! as it was while one runs: its runs are rows of a table, and the charts go on showing the user's own run.
 
 use super::{PageState, Phase, Request};
+use crate::data::ranking::ranking;
 use crate::protocol::{Command, Event, RunId};
 use crate::training::RunConfig;
 use crate::training::sweep::{Axis, Search, Setting, SweepConfig, SweepError, Trial, TrialState, best};
@@ -300,17 +301,11 @@ pub fn order(trials: &[Trial], column: Column, descending: bool) -> Vec<usize> {
         Column::Time => (trial.seconds > 0.0).then_some(trial.seconds),
         Column::State => Some(f64::from(trial.state as u8)),
     };
-    let mut order: Vec<usize> = (0..trials.len()).collect();
-    if column == Column::Run {
-        if descending {
-            order.reverse();
-        }
-        return order;
-    }
-    order.sort_by(|a, b| match (key(&trials[*a]), key(&trials[*b])) {
+    ranking(trials.len(), |a, b| match (key(&trials[a]), key(&trials[b])) {
+        _ if column == Column::Run && descending => b.cmp(&a),
+        _ if column == Column::Run => a.cmp(&b),
         (Some(a), Some(b)) if descending => b.total_cmp(&a),
         (Some(a), Some(b)) => a.total_cmp(&b),
         (a, b) => b.is_some().cmp(&a.is_some()),
-    });
-    order
+    })
 }

@@ -176,7 +176,7 @@ impl Lang {
         // The mixture of the images' changes stands for each of them.
         let told = |field| matches!(field, Field::Epochs | Field::TrainSize | Field::Seed | Field::Change(_));
         let changed = Field::all().filter(|field| !told(*field) && field.get(config) != field.get(&defaults));
-        parts.extend(changed.map(|field| format!("{} {}", self.field(field).to_lowercase(), field.get(config))));
+        parts.extend(changed.map(|field| format!("{} {}", self.field(field).to_ascii_lowercase(), field.get(config))));
         parts.join(self.pick(", ", "，"))
     }
 

@@ -316,10 +316,10 @@ impl Lang {
     /// The augmentation in a few words.
     pub fn augmentation_summary(self, augmentation: &Augmentation) -> String {
         match mixture(augmentation) {
-            Some(name) => self.choice(Field::Augment, name).to_lowercase(),
+            Some(name) => self.choice(Field::Augment, name).to_ascii_lowercase(),
             None => {
                 let on = Change::ALL.into_iter().filter(|change| augmentation.amount(*change).is_on());
-                let names: Vec<_> = on.map(|change| self.field(Field::Change(change)).to_lowercase()).collect();
+                let names: Vec<_> = on.map(|change| self.field(Field::Change(change)).to_ascii_lowercase()).collect();
                 names.join(self.pick(", ", "、"))
             }
         }
@@ -421,7 +421,7 @@ impl Lang {
         let on: Vec<_> = fields
             .into_iter()
             .filter(|field| is_changed(*field, config))
-            .map(|field| format!("{} {}", self.field(field).to_lowercase(), field.get(config)))
+            .map(|field| format!("{} {}", self.field(field).to_ascii_lowercase(), field.get(config)))
             .collect();
         if on.is_empty() { self.pick("none", "无").into() } else { on.join(self.pick(", ", "，")) }
     }
