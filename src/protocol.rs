@@ -12,16 +12,16 @@ use serde_bytes::ByteBuf;
 use crate::data::Split;
 use crate::data::augment::Augmentation;
 use crate::data::set::{SetCounts, SetFile, SetProblem};
-use crate::model::SavedModel;
+use crate::model::{NetworkError, SavedModel};
 use crate::shelf::{ModelCard, ModelId, Resumable, Shelf, StorageTrouble};
 use crate::training::collection::KeptDigits;
 use crate::training::exam::Exam;
 use crate::training::finetune::{Basis, Comparison, FineTuneProblem, Prepared};
-use crate::training::sweep::{SweepConfig, Trial};
+use crate::training::sweep::{SweepConfig, SweepError, Trial};
 use crate::training::{Checkpoint, History, RunConfig, Score, StepPoint};
 
 /// Raised with every change of the types in this module. A worker answers [`Event::Ready`] with its own.
-pub const VERSION: u32 = 4;
+pub const VERSION: u32 = 5;
 
 /// Bytes that can't be what they are said to be, or a value that can't be made bytes.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -132,6 +132,8 @@ pub enum Imported {
         config: Box<RunConfig>,
         /// Whether it was trained on the very shards that are here.
         same_data: bool,
+        /// What it starts from, if it fine-tunes.
+        basis: Option<Box<Basis>>,
     },
 }
 
@@ -205,6 +207,11 @@ pub enum Command {
         name: String,
         /// The files.
         files: Vec<SetFile>,
+    },
+    /// Have an imported set no longer, nor in the next visit.
+    ForgetSet {
+        /// Its name.
+        name: String,
     },
     /// Begin a sweep. A run that is there is set aside, and is there again when the sweep has ended.
     Sweep {
@@ -545,6 +552,8 @@ pub enum Event {
     },
     /// The user's digits of earlier visits; told once the device is open, if they can be read.
     Digits(Box<KeptDigits>),
+    /// The sets of earlier visits; told once the device is open. A run that learns from one has it read back first.
+    Sets(Vec<(String, SetCounts)>),
     /// A data set was taken in.
     SetImported {
         /// The id of the command.
@@ -653,6 +662,7 @@ impl Event {
             | Event::Images { .. }
             | Event::ModelRead { .. }
             | Event::Digits(_)
+            | Event::Sets(_)
             | Event::SetImported { .. }
             | Event::SetRefused { .. }
             | Event::AugmentationPreview { .. }
@@ -665,6 +675,49 @@ impl Event {
             | Event::Imported { .. } => None,
         }
     }
+}
+
+/// Why a configuration can't be run. The page lets nobody ask for most of it; a file and a kept run may.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, thiserror::Error)]
+#[serde(rename_all = "kebab-case")]
+pub enum ConfigurationProblem {
+    /// A number out of its bounds.
+    #[error("{field} is out of its bounds")]
+    Bounds {
+        /// As it is called in [`RunConfig`].
+        field: String,
+    },
+    /// Another number of classes than the data has.
+    #[error("{asked} classes, and the data has {here}")]
+    Classes {
+        /// The network's.
+        asked: u32,
+        /// The data's.
+        here: u32,
+    },
+    /// More training images than there are.
+    #[error("{asked} of {here} training images")]
+    Images {
+        /// [`RunConfig::train_size`].
+        asked: u32,
+        /// How many there are.
+        here: u32,
+    },
+    /// A network that can't be built.
+    #[error("{0}")]
+    Network(NetworkError),
+    /// A sweep that can't be made.
+    #[error("{0}")]
+    Sweep(SweepError),
+    /// A checkpoint that is not one of this run.
+    #[error("the saved run does not fit: {what}")]
+    Checkpoint {
+        /// What of it.
+        what: String,
+    },
+    /// A kept run that can't be had.
+    #[error("{0}")]
+    Storage(StorageTrouble),
 }
 
 /// What can fail. Each has a page of its own with a way on.
@@ -746,10 +799,10 @@ pub enum Failure {
         what: String,
     },
     /// A configuration that can't be run.
-    #[error("{what}")]
+    #[error("{problem}")]
     Configuration {
         /// What is wrong.
-        what: String,
+        problem: ConfigurationProblem,
     },
     /// A fine-tuning run that can't start.
     #[error("{problem}")]

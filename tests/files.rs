@@ -8,11 +8,12 @@ wasm_bindgen_test::wasm_bindgen_test_configure!(run_in_dedicated_worker);
 
 mod common;
 
-use kiln::data::Split;
+use kiln::data::{PIXELS, Split};
 use kiln::files::run_file::{self, Data, Device, Metrics, RunFile, Shard, Versions};
 use kiln::files::{self, About, FileError, Read, csv, layout, onnx, safetensors, tensorboard};
 use kiln::model::{Convolution, NetworkConfig, SavedModel};
 use kiln::protocol::DeviceKind;
+use kiln::training::finetune::{Basis, NewData, Origin, Sample};
 use kiln::training::{History, RunConfig, Score, StepPoint};
 use prost::Message;
 
@@ -65,6 +66,7 @@ fn run() -> RunFile {
         },
         device: Device { kind: DeviceKind::Cpu, name: String::new() },
         versions: Versions::default(),
+        basis: None,
         metrics: Metrics::of(&history()),
     }
 }
@@ -244,4 +246,40 @@ fn the_graph_has_a_free_batch_and_no_softmax() {
     let first = shape(&graph.input[0]).expect("a shape").dim[0].value.clone();
     assert_eq!(first, Some(onnx::Extent::Name("batch".into())));
     assert_eq!(onnx::write(&model(), &about()), Ok(file), "equal networks give equal files");
+}
+
+/// A fine-tuning run on two samples.
+fn tuning() -> RunFile {
+    let sample =
+        |id| Sample { id, label: 1, held_out: id == 0, origin: Origin::Drawn, pixels: vec![id as u8; PIXELS].into() };
+    let basis = Basis { model: model(), samples: vec![sample(0), sample(1)] };
+    let config = RunConfig { network: small(), ..RunConfig::fine_tuning(NewData::Yours) };
+    RunFile { config, basis: Some(Box::new(basis)), metrics: Metrics::default(), ..run() }
+}
+
+#[test]
+fn a_fine_tuning_run_has_what_it_starts_from_with_it() {
+    let file = tuning();
+    assert_eq!(run_file::read(&run_file::write(&file)), Ok(file));
+}
+
+#[test]
+fn a_fine_tuning_run_that_could_not_start_is_refused() {
+    let wrong = |change: fn(&mut RunFile)| {
+        let mut file = tuning();
+        change(&mut file);
+        run_file::read(&run_file::write(&file)).expect_err("it is wrong").to_string()
+    };
+    let without = wrong(|file| file.basis = None);
+    assert!(without.starts_with("config.finetune: a fine-tuning run starts from a network"), "{without}");
+    let needless = wrong(|file| file.config.finetune = None);
+    assert!(needless.starts_with("basis: "), "{needless}");
+    let pixels = wrong(|file| file.basis.as_mut().expect("there").samples[1].pixels = vec![0; 9].into());
+    assert_eq!(pixels, "basis.samples[1].pixels: not 784 of them");
+    let weights = wrong(|file| file.basis.as_mut().expect("there").model.weights.truncate(8));
+    assert!(weights.starts_with("basis.model: "), "{weights}");
+    let classes = wrong(|file| file.config.finetune.as_mut().expect("there").classes = vec![String::new(); 2]);
+    assert!(classes.starts_with("config.finetune.classes[0]: "), "{classes}");
+    let images = wrong(|file| file.config.finetune.as_mut().expect("there").images = u32::MAX);
+    assert!(images.starts_with("config.finetune.images: "), "{images}");
 }

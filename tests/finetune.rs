@@ -11,10 +11,11 @@ use kiln::data::set::{SetFile, SetProblem};
 use kiln::data::shift::Shift;
 use kiln::data::{Images, PIXELS, Split, idx};
 use kiln::device::{Opened, read};
+use kiln::files::run_file::{self, Data, Metrics, RunFile, Versions};
 use kiln::model::{
     Convolution, Network, NetworkConfig, SavedModel, Trainable, digit_names, summarize, trainable_parameters,
 };
-use kiln::protocol::{Command, Event, Failure, RunId};
+use kiln::protocol::{Command, DeviceKind, Event, Failure, RunId};
 use kiln::training::config::Optimizer;
 use kiln::training::evaluation::CHUNK;
 use kiln::training::finetune::{Basis, Comparison, FineTune, FineTuneProblem, NewData, Origin, Prepared, Sample};
@@ -455,6 +456,33 @@ both! {
         let held_out = samples(30, 8).into_iter().filter(|sample| sample.held_out).collect::<Vec<_>>();
         let pixels = ByteBuf::from([held_out[9].pixels.to_vec(), held_out[0].pixels.to_vec()].concat());
         assert_eq!(answer, [Event::Images { id: 4, indices: vec![9, 0], pixels }]);
+    }
+
+    async fn a_run_of_a_file_has_the_losses_of_the_one_that_was_written() {
+        let model = untrained(&network()).await;
+        let config = tune(FineTune::default());
+        let mut first = session();
+        first.handle(begin(&config, &model, samples(30, 8)));
+        let events = drive(&mut first).await;
+        let images = prepared(&events).images;
+        let mut told = config.clone();
+        told.finetune.as_mut().expect("it fine-tunes").images = images;
+        let file = RunFile {
+            version: run_file::VERSION,
+            config: told,
+            data: Data { name: "digits".into(), synthetic: true, shards: Vec::new() },
+            device: run_file::Device { kind: DeviceKind::Cpu, name: String::new() },
+            versions: Versions::default(),
+            basis: first.basis().cloned().map(Box::new),
+            metrics: Metrics::default(),
+        };
+        let read = run_file::read(&run_file::write(&file)).expect("what was written");
+        let start = Command::Start { run: RUN, config: read.config, one_batch: false, from: None, basis: read.basis };
+        let mut second = session();
+        second.handle(start);
+        let losses = losses(&drive(&mut second).await);
+        assert!(!losses.is_empty());
+        assert_eq!(losses, losses(&events));
     }
 
     async fn a_set_is_imported_in_any_order_packed_or_not_and_trained_on() {

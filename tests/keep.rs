@@ -8,12 +8,18 @@ mod common;
 use common::{drive, losses, small_config, small_session, start};
 use futures_channel::mpsc::{UnboundedReceiver, unbounded};
 use futures_util::StreamExt;
+use kiln::data::PIXELS;
+use kiln::data::idx::{IMAGES_MAGIC, LABELS_MAGIC};
+use kiln::data::set::{SetCounts, SetFile};
 use kiln::protocol::{Command, Event, RunId};
 use kiln::shelf::{ModelCard, ModelId, Resumable, Shelf, StorageTrouble};
+use kiln::training::RunConfig;
+use kiln::training::finetune::NewData;
 use kiln::training::session::Session;
 use kiln::worker::Input;
 use kiln::worker::keep::database::Change;
 use kiln::worker::keep::{Database, Keeper, Room, load};
+use serde_bytes::ByteBuf;
 use wasm_bindgen::JsValue;
 use wasm_bindgen_test::{wasm_bindgen_test, wasm_bindgen_test_configure};
 
@@ -104,6 +110,10 @@ fn kept(event: Event) -> Option<ModelId> {
 
 fn trouble(event: Event) -> Option<StorageTrouble> {
     if let Event::Storage { trouble } = event { trouble } else { None }
+}
+
+fn sets(event: Event) -> Option<Vec<(String, SetCounts)>> {
+    if let Event::Sets(sets) = event { Some(sets) } else { None }
 }
 
 async fn undisturbed() -> Vec<f32> {
@@ -215,6 +225,56 @@ async fn a_model_is_kept_renamed_deleted_had_back_and_opened() {
     assert!(worker.session.open_model(&opened.model));
     let (card, model) = load(&Database::named("shelf").await.unwrap(), id).await.unwrap();
     assert_eq!((card.name.as_str(), model), ("My hand", opened.model));
+}
+
+#[wasm_bindgen_test]
+async fn an_imported_set_is_there_in_the_next_visit_and_read_back_for_the_run_that_wants_it() {
+    let mut first = Worker::new("sets", "first");
+    let files = set_files();
+    let import = |id, files| Command::ImportSet { id, name: "clothes".into(), files };
+    let told = first.command(import(1, files.clone()));
+    let [Event::SetImported { counts, .. }] = &told[..] else { panic!("{told:?}") };
+    // What is no set is not kept.
+    let broken = vec![SetFile { name: "x".into(), bytes: ByteBuf::from(vec![1, 2, 3]) }];
+    let told = first.command(Command::ImportSet { id: 2, name: "broken".into(), files: broken });
+    assert!(matches!(told[..], [Event::SetRefused { .. }]), "{told:?}");
+    first.shelf().await;
+
+    let mut second = Worker::new("sets", "second");
+    second.keeper.welcome();
+    assert_eq!(second.hears(sets).await, [("clothes".to_owned(), counts.clone())]);
+    let start = start_on_set("clothes");
+    assert!(second.command(start.clone()).is_empty(), "it waits for its set");
+    let Some(Input::Resume(fetched)) = second.inbox.next().await else { panic!("the set is handed to the session") };
+    assert_eq!(fetched, import(0, files));
+    second.heard(fetched);
+    let Some(Input::Resume(held)) = second.inbox.next().await else { panic!("and then the run") };
+    assert_eq!(held, start);
+    assert!(!second.keeper.take(&start), "the next run finds it there");
+
+    second.command(Command::ForgetSet { name: "clothes".into() });
+    second.shelf().await;
+    let mut third = Worker::new("sets", "third");
+    third.keeper.welcome();
+    assert_eq!(third.hears(sets).await, []);
+    // A run on a set that is nowhere begins all the same; the session says what is missing.
+    assert!(third.command(start.clone()).is_empty());
+    let Some(Input::Resume(held)) = third.inbox.next().await else { panic!("the run") };
+    assert_eq!(held, start);
+}
+
+fn start_on_set(name: &str) -> Command {
+    let config = RunConfig::fine_tuning(NewData::Set { name: name.into() });
+    Command::Start { run: RunId(1), config, one_batch: false, from: None, basis: None }
+}
+
+/// Twenty images of two classes, as IDX files.
+fn set_files() -> Vec<SetFile> {
+    let header = |numbers: &[u32]| numbers.iter().flat_map(|number| number.to_be_bytes()).collect::<Vec<u8>>();
+    let images = [header(&[IMAGES_MAGIC, 20, 28, 28]), vec![9; 20 * PIXELS]].concat();
+    let labels = [header(&[LABELS_MAGIC, 20]), (0..20).map(|index| index % 2).collect()].concat();
+    let file = |name: &str, bytes| SetFile { name: name.into(), bytes: ByteBuf::from(bytes) };
+    vec![file("images", images), file("labels", labels)]
 }
 
 #[wasm_bindgen_test]

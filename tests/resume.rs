@@ -165,10 +165,10 @@ both! {
             (Checkpoint { best: best(4), ..good.clone() }, "weights"),
         ] {
             let events = small_session().handle(start_from(&config, Some(wrong)));
-            let [Event::Failed { failure: Failure::Configuration { what: said }, .. }] = &events[..] else {
+            let [Event::Failed { failure: Failure::Configuration { problem: said }, .. }] = &events[..] else {
                 panic!("{what}: {events:?}");
             };
-            assert!(said.contains(what), "{said}");
+            assert!(said.to_string().contains(what), "{said}");
         }
     }
 

@@ -38,6 +38,14 @@ impl SetCounts {
     pub fn classes(&self) -> usize {
         self.train.len().max(self.test.len())
     }
+
+    /// Whether a set can have these, whoever counted.
+    pub fn check(&self) -> bool {
+        let within = |part: &[u32]| {
+            part.len() <= 256 && part.iter().map(|&count| u64::from(count)).sum::<u64>() <= MOST_IMAGES as u64
+        };
+        within(&self.train) && within(&self.test)
+    }
 }
 
 /// Why files are no set that can be used.

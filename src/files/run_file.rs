@@ -3,16 +3,20 @@
 use serde::{Deserialize, Serialize};
 
 use super::{FileError, field, json};
-use crate::data::Split;
 use crate::data::manifest::Manifest;
+use crate::data::{PIXELS, Split};
+use crate::model::saved::MAX_CLASS_NAME;
 use crate::model::summarize;
 use crate::protocol::DeviceKind;
+use crate::training::finetune::{Basis, CLASSES, FineTune};
 use crate::training::{History, RunConfig, Score, StepPoint};
 
 /// The version that this build reads and writes.
 pub const VERSION: u32 = 1;
 /// The most shards that a data set may have.
 const MAX_SHARDS: usize = 10_000;
+/// The most images that an epoch of fine-tuning looks at: of the largest set, with as many old ones as can be mixed in.
+const MAX_IMAGES: u32 = 1_000_000;
 
 /// The file.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -28,6 +32,9 @@ pub struct RunFile {
     pub device: Device,
     /// What it was trained with.
     pub versions: Versions,
+    /// What it starts from, if it fine-tunes: the network, and the samples if it learns from the user's own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub basis: Option<Box<Basis>>,
     /// What was measured.
     pub metrics: Metrics,
 }
@@ -162,8 +169,15 @@ impl RunFile {
             return Err(outside(format!("config.{name}")));
         }
         summarize(&config.network).map_err(|error| field("config.network", error.to_string()))?;
-        if config.finetune.is_some() {
-            return Err(field("config.finetune", "a fine-tuning run starts from a model, which is not in the file"));
+        match (&config.finetune, &self.basis) {
+            (None, None) => {}
+            (None, Some(_)) => return Err(field("basis", "of a run that starts from scratch")),
+            (Some(_), None) => {
+                let what = "a fine-tuning run starts from a network, which is not in the file: it was kept on the \
+                            shelf, not exported after training";
+                return Err(field("config.finetune", what));
+            }
+            (Some(told), Some(basis)) => check_finetuning(told, basis)?,
         }
         if self.data.shards.len() > MAX_SHARDS {
             return Err(field("data.shards", format!("{} of them; at most {MAX_SHARDS}", self.data.shards.len())));
@@ -175,6 +189,23 @@ impl RunFile {
             }
         }
         self.metrics.check(config)
+    }
+}
+
+fn check_finetuning(told: &FineTune, basis: &Basis) -> Result<(), FileError> {
+    if !told.classes.is_empty() && !CLASSES.contains(&told.classes.len()) {
+        return Err(field("config.finetune.classes", format!("{} of them", told.classes.len())));
+    }
+    if let Some(index) = told.classes.iter().position(|name| !(1..=MAX_CLASS_NAME).contains(&name.chars().count())) {
+        return Err(field(format!("config.finetune.classes[{index}]"), "no name of a class"));
+    }
+    if told.images > MAX_IMAGES {
+        return Err(field("config.finetune.images", format!("{}; at most {MAX_IMAGES}", told.images)));
+    }
+    basis.model.check().map_err(|error| field("basis.model", error.to_string()))?;
+    match basis.samples.iter().position(|sample| sample.pixels.len() != PIXELS) {
+        Some(index) => Err(field(format!("basis.samples[{index}].pixels"), format!("not {PIXELS} of them"))),
+        None => Ok(()),
     }
 }
 

@@ -1,6 +1,8 @@
 //! Shapes and parameters of each layer, as Keras prints them; and, for a network that can't be built, which layer
 //! fails and why.
 
+use serde::{Deserialize, Serialize};
+
 use super::{NetworkConfig, Padding, Trainable};
 use crate::data::SIDE;
 
@@ -46,7 +48,8 @@ impl Summary {
 }
 
 /// Why a network can't be built. Layers are counted as a reader does: convolution blocks from 1.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+#[serde(rename_all = "kebab-case")]
 pub enum NetworkError {
     /// The kernel is larger than what it is laid on.
     #[error("Layer {layer} doesn't fit: a {kernel}×{kernel} kernel on {side}×{side} pixels.")]
@@ -67,16 +70,40 @@ pub enum NetworkError {
         side: usize,
     },
     /// A size is zero, even where it must be odd, or larger than a tab can hold.
-    #[error("Layer {layer}: {what}.")]
+    #[error("Layer {layer}: {bound}.")]
     Size {
         /// The layer, from 1, dense layers counted on after the blocks.
         layer: usize,
-        /// What is wrong.
-        what: &'static str,
+        /// What it does not keep.
+        bound: SizeBound,
     },
     /// Dropout outside 0 … 0.9.
     #[error("Dropout must lie between 0 and 0.9.")]
     Dropout,
+}
+
+/// What a layer must keep.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+#[serde(rename_all = "kebab-case")]
+pub enum SizeBound {
+    /// [`MAX_CONVOLUTIONS`].
+    #[error("at most {MAX_CONVOLUTIONS} convolutions")]
+    Convolutions,
+    /// [`MAX_WIDTH`], for a convolution.
+    #[error("1 to {MAX_WIDTH} filters")]
+    Filters,
+    /// [`MAX_KERNEL`].
+    #[error("the kernel's side must be odd, from 1 to {MAX_KERNEL}")]
+    Kernel,
+    /// [`MAX_DENSE`].
+    #[error("at most {MAX_DENSE} hidden dense layers")]
+    Dense,
+    /// [`MAX_WIDTH`], for a dense layer.
+    #[error("1 to {MAX_WIDTH} outputs")]
+    Outputs,
+    /// [`MAX_PARAMETERS`].
+    #[error("with it the network has more than 16 million parameters")]
+    Parameters,
 }
 
 /// Parameters that learn; `None` for a network that can't be built.
@@ -108,20 +135,19 @@ pub fn summarize(config: &NetworkConfig) -> Result<Summary, NetworkError> {
     let mut total = 0;
     let mut within = |layer: usize, parameters: usize| {
         total += parameters;
-        let what = "with it the network has more than 16 million parameters";
-        if total > MAX_PARAMETERS { Err(NetworkError::Size { layer, what }) } else { Ok(()) }
+        if total > MAX_PARAMETERS { Err(NetworkError::Size { layer, bound: SizeBound::Parameters }) } else { Ok(()) }
     };
     let (mut channels, mut side) = (1, SIDE);
     for (index, conv) in config.convolutions.iter().enumerate() {
         let layer = index + 1;
         if index == MAX_CONVOLUTIONS {
-            return Err(NetworkError::Size { layer, what: "at most 8 convolutions" });
+            return Err(NetworkError::Size { layer, bound: SizeBound::Convolutions });
         }
         if conv.filters == 0 || conv.filters > MAX_WIDTH {
-            return Err(NetworkError::Size { layer, what: "1 to 1,024 filters" });
+            return Err(NetworkError::Size { layer, bound: SizeBound::Filters });
         }
         if conv.kernel % 2 == 0 || conv.kernel > MAX_KERNEL {
-            return Err(NetworkError::Size { layer, what: "the kernel's side must be odd, from 1 to 11" });
+            return Err(NetworkError::Size { layer, bound: SizeBound::Kernel });
         }
         if conv.padding == Padding::Valid {
             if conv.kernel > side {
@@ -153,10 +179,10 @@ pub fn summarize(config: &NetworkConfig) -> Result<Summary, NetworkError> {
         let dense = index + 1;
         let layer = config.convolutions.len() + dense;
         if dense <= config.dense.len() && index == MAX_DENSE {
-            return Err(NetworkError::Size { layer, what: "at most 4 hidden dense layers" });
+            return Err(NetworkError::Size { layer, bound: SizeBound::Dense });
         }
         if width == 0 || width > MAX_WIDTH {
-            return Err(NetworkError::Size { layer, what: "1 to 1,024 outputs" });
+            return Err(NetworkError::Size { layer, bound: SizeBound::Outputs });
         }
         within(layer, width * (features + 1))?;
         push(format!("dense{dense}"), vec![width], width * (features + 1));

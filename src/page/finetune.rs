@@ -380,6 +380,12 @@ pub fn DataChoices() -> impl IntoView {
                     }
                 />
             </label>
+            <Show when=move || matches!(chosen.get(), Some(Kind::Set(_)))>
+                " · "
+                <button class="link" data-testid="set-forget" on:click=move |_| page.tune(Act::ForgetSet)>
+                    {page.say(Lang::forget_set)}
+                </button>
+            </Show>
         </p>
         {move || {
             problem

@@ -5,9 +5,10 @@ use leptos::prelude::*;
 use super::Page;
 use super::browser::moment;
 use super::run::PLAY;
-use super::state::Action;
 use super::state::keep::KeepAction;
+use super::state::{Action, PageState, files};
 use super::words::Lang;
+use crate::protocol::FileKind;
 use crate::shelf::StorageTrouble;
 
 /// The panel; nothing where there is no such run.
@@ -62,6 +63,7 @@ pub fn Storage() -> impl IntoView {
     let page = expect_context::<Page>();
     let trouble = page.slice(|state| state.keep.trouble.clone());
     let some = page.slice(|state| !state.keep.shelf.models.is_empty());
+    let exports = page.slice(PageState::can_export);
     move || {
         trouble.get().map(|trouble| {
             let kind = match trouble {
@@ -70,6 +72,7 @@ pub fn Storage() -> impl IntoView {
                 StorageTrouble::Damaged { .. } => "damaged",
             };
             let full = trouble == StorageTrouble::Full;
+            let damaged = kind == "damaged";
             view! {
                 <div class="storage" role="status" data-testid="storage" data-kind=kind>
                     <p>{move || page.lang.get().storage_trouble(&trouble)}</p>
@@ -78,6 +81,17 @@ pub fn Storage() -> impl IntoView {
                             <a class="btn" href="#models" data-testid="make-room">
                                 {page.say(Lang::make_room)}
                             </a>
+                        </Show>
+                        <Show when=move || !damaged && exports.get()>
+                            <button
+                                class="btn"
+                                data-testid="storage-save"
+                                on:click=move |_| {
+                                    page.act(Action::Files(files::Act::Export(FileKind::Safetensors, None)));
+                                }
+                            >
+                                {page.say(Lang::save_to_file)}
+                            </button>
                         </Show>
                         <button
                             class="btn"

@@ -13,7 +13,7 @@ pub use crate::model::Trainable;
 
 /// The new data.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "kind", rename_all = "kebab-case")]
+#[serde(rename_all = "kebab-case")]
 pub enum NewData {
     /// The samples that come with the command.
     #[default]
@@ -63,6 +63,14 @@ impl RunConfig {
         }
     }
 
+    /// The imported set that it learns from, by name.
+    pub fn set(&self) -> Option<&str> {
+        match &self.finetune.as_ref()?.data {
+            NewData::Set { name } => Some(name),
+            NewData::Yours | NewData::Shifted { .. } => None,
+        }
+    }
+
     /// The defaults of its mode.
     pub fn defaults(&self) -> Self {
         self.finetune.as_ref().map_or_else(Self::default, |finetune| Self::fine_tuning(finetune.data.clone()))
@@ -101,7 +109,7 @@ impl Default for FineTune {
 
 /// Where a sample comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "kind", rename_all = "kebab-case")]
+#[serde(rename_all = "kebab-case")]
 pub enum Origin {
     /// Drawn on the pad.
     Drawn,

@@ -123,7 +123,8 @@ pub const COMPLETE_BEFORE_PRUNING: usize = 3;
 const REDRAWS: usize = 100;
 
 /// Why a sweep can't be made.
-#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, thiserror::Error)]
+#[serde(rename_all = "kebab-case")]
 pub enum SweepError {
     /// Nothing to tune.
     #[error("no setting has values to try")]

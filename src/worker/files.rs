@@ -14,6 +14,7 @@ use crate::files::{self, About, Read, csv, onnx, safetensors, tensorboard};
 use crate::model::{SavedModel, summarize};
 use crate::protocol::{Command, Event, ExportOf, Failure, FileKind, Imported};
 use crate::shelf::{ModelCard, ModelId, StorageTrouble, clean_name, fresh_name};
+use crate::training::finetune::Basis;
 use crate::training::session::Session;
 use crate::training::{History, RunConfig};
 
@@ -30,6 +31,7 @@ struct Subject {
     about: About,
     data: Option<Data>,
     device: Device,
+    basis: Option<Box<Basis>>,
 }
 
 impl Desk {
@@ -59,7 +61,8 @@ impl Desk {
                     test: history.test,
                 };
                 let data = self.data.clone();
-                let subject = Subject { config: Some(*config), history: *history, about, data, device };
+                let basis = session.basis().cloned().map(Box::new);
+                let subject = Subject { config: Some(*config), history: *history, about, data, device, basis };
                 spawn_local(async move {
                     match model.await {
                         Ok(model) => post(&subject.write(kind, &model)),
@@ -81,7 +84,7 @@ impl Desk {
                                 test: card.test,
                             };
                             let data = data.filter(|data| data.name == card.data);
-                            let subject = Subject { config: card.config, history, about, data, device };
+                            let subject = Subject { config: card.config, history, about, data, device, basis: None };
                             post(&subject.write(kind, &model));
                         }
                         Err(trouble) => post(&Event::Storage { trouble: Some(trouble) }),
@@ -105,7 +108,7 @@ impl Desk {
             }
             Ok(Read::Run(file)) => {
                 let same_data = self.data.as_ref().is_some_and(|data| data.shards == file.data.shards);
-                let what = Imported::Run { config: Box::new(file.config), same_data };
+                let what = Imported::Run { config: Box::new(file.config), same_data, basis: file.basis };
                 post(&Event::Imported { name, what });
             }
             Err(error) => {
@@ -147,6 +150,7 @@ impl Subject {
                     }),
                     device: self.device.clone(),
                     versions: Versions::default(),
+                    basis: self.basis.clone(),
                     metrics: Metrics::of(&self.history),
                 };
                 (run_file::write(&file), "application/json")

@@ -121,12 +121,18 @@ impl PageState {
         let (what, requests) = match what {
             // It was put on the shelf; that it is open comes from there.
             Imported::Model => (if self.can_open() { What::Model } else { What::Later }, Vec::new()),
-            Imported::Run { config, same_data } => {
-                self.settings = *config;
+            Imported::Run { config, same_data, basis } => {
+                let mut requests = self.change_mode(config.finetune.is_some());
+                let bench = self.bench_of(config.finetune.is_some());
+                *bench = *config;
                 if self.can_train() && !self.is_busy() {
-                    (What::Replay { same_data }, self.start(self.settings.clone(), false, None))
+                    requests.extend(match basis {
+                        Some(basis) => self.replay_tuning(basis),
+                        None => self.start(self.settings.clone(), false, None),
+                    });
+                    (What::Replay { same_data }, requests)
                 } else {
-                    (What::Recipe, Vec::new())
+                    (What::Recipe, requests)
                 }
             }
         };

@@ -139,6 +139,8 @@ pub enum Act {
         /// Its files.
         files: Vec<SetFile>,
     },
+    /// Have the set that is chosen no longer.
+    ForgetSet,
 }
 
 impl FineTuning {
@@ -291,6 +293,12 @@ impl PageState {
                 let id = self.tuning.imports;
                 return vec![Request::Send(Command::ImportSet { id, name, files })];
             }
+            Act::ForgetSet => {
+                let Some(name) = self.settings.set().map(str::to_owned) else { return Vec::new() };
+                self.tuning.sets.retain(|(known, _)| *known != name);
+                self.settings.set_new_data(NewData::Yours, Vec::new());
+                return vec![Request::Send(Command::ForgetSet { name })];
+            }
             Act::Try(_) | Act::ImportSet { .. } => {}
         }
         Vec::new()
@@ -316,7 +324,12 @@ impl PageState {
         id == FORGOTTEN_ID
     }
 
-    fn change_mode(&mut self, finetune: bool) -> Vec<Request> {
+    /// The settings of a mode, on show or not.
+    pub(super) fn bench_of(&mut self, finetune: bool) -> &mut RunConfig {
+        if finetune == self.tunes() { &mut self.settings } else { &mut self.tuning.other.settings }
+    }
+
+    pub(super) fn change_mode(&mut self, finetune: bool) -> Vec<Request> {
         // A run that is not at rest keeps its bench.
         if finetune == self.tunes() || self.is_busy() || matches!(self.phase, Phase::Failed(_)) {
             return Vec::new();
@@ -388,12 +401,23 @@ impl PageState {
         self.tuning.base = Some(Base { source: Source::File, name: String::new(), score: None, model });
     }
 
+    /// Begins the fine-tuning run of a file: by the settings, from what it started from.
+    pub(super) fn replay_tuning(&mut self, basis: Box<Basis>) -> Vec<Request> {
+        self.offer_file(basis.model.clone());
+        self.begin_together(self.settings.clone(), *basis, false)
+    }
+
     /// Begins a fine-tuning run by the settings.
     pub(super) fn start_tuning(&mut self, one_batch: bool) -> Vec<Request> {
         let (true, Some(base)) = (self.can_tune(), self.tuning.base.clone()) else { return Vec::new() };
         let samples = if self.tunes_on_own() { self.collection().samples().to_vec() } else { Vec::new() };
         let basis = Basis { model: base.model.clone(), samples };
-        let mut config = RunConfig { network: self.next_network(), ..self.settings.clone() };
+        let config = RunConfig { network: self.next_network(), ..self.settings.clone() };
+        self.begin_together(config, basis, one_batch)
+    }
+
+    /// Begins a run, and puts what came of earlier ones away if they had another start.
+    fn begin_together(&mut self, mut config: RunConfig, basis: Basis, one_batch: bool) -> Vec<Request> {
         if let Some(finetune) = &mut config.finetune {
             finetune.images = 0;
         }
@@ -404,7 +428,7 @@ impl PageState {
         let together = Together { config: common(&config), basis: basis.clone() };
         if self.tuning.together.as_ref() != Some(&together) {
             self.tuning.arms.clear();
-            self.tuning.from = Some(base);
+            self.tuning.from.clone_from(&self.tuning.base);
             self.tuning.together = Some(together);
             self.tuning.version += 1;
         }
@@ -467,7 +491,9 @@ impl PageState {
     }
 
     pub(super) fn set_imported(&mut self, name: String, counts: SetCounts) {
-        self.tuning.sets.retain(|(known, _)| *known != name);
-        self.tuning.sets.push((name, counts));
+        match self.tuning.sets.iter_mut().find(|(known, _)| *known == name) {
+            Some((_, known)) => *known = counts,
+            None => self.tuning.sets.push((name, counts)),
+        }
     }
 }

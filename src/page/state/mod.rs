@@ -621,6 +621,11 @@ impl PageState {
             }
             Event::Compared { comparison, .. } => self.compared(*comparison),
             Event::SetImported { name, counts, .. } => self.set_imported(name, counts),
+            Event::Sets(sets) => {
+                for (name, counts) in sets {
+                    self.set_imported(name, counts);
+                }
+            }
             Event::SetRefused { problem, .. } => self.tuning.set_problem = Some(problem),
             Event::Digits(kept) => return self.restore_digits(*kept),
             Event::Workers { count } => self.working = Some(count),

@@ -1,15 +1,17 @@
 //! What the page says of fine-tuning.
 
 use super::{Lang, Piece, Token, count, percent};
+use crate::data::PIXELS;
 use crate::data::set::SetProblem;
 use crate::page::state::finetune::{Arm, Base};
 use crate::page::state::{PageState, Phase};
 use crate::training::Score;
 use crate::training::exam::Exam;
-use crate::training::finetune::{BeforeAfter, NewData, Shift, Trainable};
+use crate::training::finetune::{BeforeAfter, CLASSES, FineTuneProblem, NewData, REPLAY, Shift, Trainable};
 
 words! {
     modes: "What to train", "训练方式";
+    forget_set: "Remove this set", "移除这个数据集";
     train_from_scratch: "From scratch", "从头训练";
     fine_tune: "Fine-tune", "微调";
     teach_it: "Teach it your hand", "教它认我的字";
@@ -496,11 +498,73 @@ impl Lang {
         self.pick(format!("{name}: {images} images, {classes} classes"), format!("{name}：{images} 张，{classes} 类"))
     }
 
-    /// Why files are no set. The particulars are the reader's own words.
+    /// Why a fine-tuning run can't start.
+    pub(super) fn finetune_problem(self, problem: &FineTuneProblem) -> String {
+        match problem {
+            FineTuneProblem::Basis { what } => self.pick(
+                format!("The network to start from can't be used: {what}."),
+                format!("作为起点的网络无法使用：{what}。"),
+            ),
+            FineTuneProblem::OtherNetwork => self
+                .pick(
+                    "The recipe's network is not the one that the run starts from.",
+                    "配方里的网络与作为起点的网络不同。",
+                )
+                .into(),
+            FineTuneProblem::Classes { count } => {
+                let (low, high) = (CLASSES.start(), CLASSES.end());
+                self.pick(
+                    format!("{count} classes; {low} to {high} are possible."),
+                    format!("{count} 类；应为 {low} 到 {high} 类。"),
+                )
+            }
+            FineTuneProblem::Replay => {
+                let (low, high) = (REPLAY.start(), REPLAY.end());
+                self.pick(
+                    format!("{low} to {high} old images for each new one are possible."),
+                    format!("每张新图可以混入 {low} 到 {high} 张旧图。"),
+                )
+            }
+            FineTuneProblem::ReplayWithNewClasses => self
+                .pick("Old images can't be mixed in when the classes are replaced.", "换了类别之后，不能再混入旧图。")
+                .into(),
+            FineTuneProblem::NoSet { name } => self.pick(
+                format!("The set {name} is not here; import it again."),
+                format!("数据集 {name} 不在这里，请重新导入。"),
+            ),
+            FineTuneProblem::Label { label, classes } => self.pick(
+                format!("An image is of class {label}; the network has {classes} classes."),
+                format!("有一张图属于第 {label} 类，而网络只有 {classes} 类。"),
+            ),
+            FineTuneProblem::Sample { id, found } => self.pick(
+                format!("Sample {id} has {found} pixels instead of {PIXELS}."),
+                format!("样本 {id} 有 {found} 个像素，应为 {PIXELS} 个。"),
+            ),
+            FineTuneProblem::NothingToTrainOn => {
+                self.pick("There is no new image to train on.", "没有可用于训练的新图。").into()
+            }
+            FineTuneProblem::NothingHeldOut => self
+                .pick("No new image is held out, so nothing could be measured.", "没有留出新图，无法测量效果。")
+                .into(),
+            FineTuneProblem::OtherData { expected, found } => self.pick(
+                format!("The saved run looked at {expected} images an epoch, and {found} are here."),
+                format!("保存的训练每轮看 {expected} 张图，而这里有 {found} 张。"),
+            ),
+        }
+    }
+
+    /// Why files are no set. What is wrong inside of a file is told in the reader's own words.
     pub fn set_problem(self, problem: &SetProblem) -> String {
-        self.pick(
-            format!("No set can be made of these files: {problem}."),
-            format!("这些文件不能作为数据集：{problem}。"),
-        )
+        let zh = match problem {
+            SetProblem::Files { images, labels } => {
+                format!("应有一对或两对图像与标签文件，现有图像 {images} 个、标签 {labels} 个")
+            }
+            SetProblem::TooLarge { file } => format!("{file} 里的图太多"),
+            SetProblem::NoLabels { file, images } => format!("{file} 有 {images} 张图，却没有同样多的标签"),
+            SetProblem::Empty => "里面没有图".into(),
+            SetProblem::OneClass => "所有的图都属于同一类".into(),
+            SetProblem::Gzip { .. } | SetProblem::Idx { .. } => problem.to_string(),
+        };
+        self.pick(format!("No set can be made of these files: {problem}."), format!("这些文件不能作为数据集：{zh}。"))
     }
 }

@@ -40,6 +40,7 @@ words! {
     persist_refused: "The browser did not promise it. A bookmark for this page may change its mind.",
         "浏览器没有答应。把本页加入书签也许有用。";
     make_room: "Make room", "腾出空间";
+    save_to_file: "Save to a file", "保存到文件";
     dismiss: "Dismiss", "知道了";
 }
 

@@ -372,8 +372,8 @@ impl Lang {
                     )
                     .into();
             }
-            Failure::Configuration { what } => return what.clone(),
-            Failure::FineTune { problem } => return problem.to_string(),
+            Failure::Configuration { problem } => return self.configuration_problem(problem),
+            Failure::FineTune { problem } => return self.finetune_problem(problem),
             Failure::NotAModel { .. } => return self.nothing_touched().into(),
             _ => {}
         }
@@ -488,11 +488,11 @@ impl Lang {
                 .into(),
             ),
             Failure::NotAModel { file, what } => self.refused_file(file, what),
-            Failure::Configuration { what } => {
-                (self.pick("The recipe needs a change", "配方需要修改").into(), what.clone())
+            Failure::Configuration { problem } => {
+                (self.pick("The recipe needs a change", "配方需要修改").into(), self.configuration_problem(problem))
             }
             Failure::FineTune { problem } => {
-                (self.pick("Fine-tuning needs something else", "微调还缺条件").into(), problem.to_string())
+                (self.pick("Fine-tuning needs something else", "微调还缺条件").into(), self.finetune_problem(problem))
             }
         }
     }

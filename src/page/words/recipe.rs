@@ -2,9 +2,11 @@
 
 use super::{Lang, count, decimal};
 use crate::data::augment::{Amount, Augmentation, Change};
+use crate::model::summary::{MAX_CONVOLUTIONS, MAX_DENSE, MAX_KERNEL, MAX_WIDTH, SizeBound};
 use crate::model::{NetworkConfig, NetworkError, summarize};
 use crate::page::settings::layers::Repair;
 use crate::page::settings::{Bounds, Field, is_changed, mixture};
+use crate::protocol::ConfigurationProblem;
 use crate::training::RunConfig;
 use crate::training::config::{Optimizer, Schedule};
 
@@ -240,6 +242,29 @@ impl Lang {
         }
     }
 
+    /// Why a configuration can't be run.
+    pub(in crate::page) fn configuration_problem(self, problem: &ConfigurationProblem) -> String {
+        match problem {
+            ConfigurationProblem::Bounds { field } => {
+                self.pick(format!("{field} is out of its bounds."), format!("{field} 超出了范围。"))
+            }
+            ConfigurationProblem::Classes { asked, here } => self.pick(
+                format!("The network tells {asked} classes apart, and the data has {here}."),
+                format!("网络区分 {asked} 类，而数据有 {here} 类。"),
+            ),
+            ConfigurationProblem::Images { asked, here } => self.pick(
+                format!("It wants {} training images; there are {}.", count(*asked), count(*here)),
+                format!("它要 {} 张训练图，而这里只有 {} 张。", count(*asked), count(*here)),
+            ),
+            ConfigurationProblem::Network(error) => self.network_error(error),
+            ConfigurationProblem::Sweep(error) => self.sweep_error(error),
+            ConfigurationProblem::Checkpoint { what } => {
+                self.pick(format!("The saved run does not fit: {what}."), format!("保存的训练对不上：{what}。"))
+            }
+            ConfigurationProblem::Storage(trouble) => self.storage_trouble(trouble),
+        }
+    }
+
     /// Why a network can't be built, and where.
     pub fn network_error(self, error: &NetworkError) -> String {
         match error {
@@ -254,8 +279,16 @@ impl Lang {
             NetworkError::Dropout => {
                 self.pick("Dropout must lie between 0 and 0.9.", "随机失活须在 0 与 0.9 之间。").into()
             }
-            NetworkError::Size { layer, what } => {
-                self.pick(format!("Layer {layer}: {what}."), format!("第 {layer} 层的大小超出了范围。"))
+            NetworkError::Size { layer, bound } => {
+                let zh = match bound {
+                    SizeBound::Convolutions => format!("最多 {MAX_CONVOLUTIONS} 个卷积层"),
+                    SizeBound::Filters => format!("滤波器应为 1 到 {MAX_WIDTH} 个"),
+                    SizeBound::Kernel => format!("卷积核的边长应为 1 到 {MAX_KERNEL} 的奇数"),
+                    SizeBound::Dense => format!("最多 {MAX_DENSE} 个全连接隐藏层"),
+                    SizeBound::Outputs => format!("输出应为 1 到 {MAX_WIDTH} 个"),
+                    SizeBound::Parameters => "加上它，参数超过了 1600 万个".into(),
+                };
+                self.pick(format!("Layer {layer}: {bound}."), format!("第 {layer} 层：{zh}。"))
             }
         }
     }

@@ -122,6 +122,11 @@ impl Lang {
             }
             Wrong::Sweep(error) => error,
         };
+        self.sweep_error(error)
+    }
+
+    /// Why a sweep can't be made.
+    pub(super) fn sweep_error(self, error: &SweepError) -> String {
         match error {
             SweepError::NoAxis => {
                 self.pick("Give at least one setting values to try.", "至少给一个设置填上要尝试的值。").into()

@@ -27,7 +27,9 @@ use crate::data::set::{self, SetFile};
 use crate::data::{CLASSES, Dataset, Images, PIXELS, SIDE, Split};
 use crate::device::{DeviceLost, Opened, read};
 use crate::model::{Network, SavedModel, digit_names, summarize};
-use crate::protocol::{Command, DeviceKind, Event, Failure, LayerMaps, MOST_IMAGES, PREVIEWS, RunId};
+use crate::protocol::{
+    Command, ConfigurationProblem, DeviceKind, Event, Failure, LayerMaps, MOST_IMAGES, PREVIEWS, RunId,
+};
 
 /// What the manifest promises: how many images of each split there will be.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -166,6 +168,7 @@ impl Session {
             }
             Command::Images { id, split, indices } => return vec![images(self.data.split(split), id, indices)],
             Command::ImportSet { id, name, files } => return vec![self.import(id, name, files)],
+            Command::ForgetSet { name } => self.sets.retain(|(known, _)| *known != name),
             Command::HeldOut { run, id, indices } => {
                 if let Some(tuning) = self.run_mut(run).and_then(|run| run.finetuning.as_ref()) {
                     return vec![images(tuning.held_out(), id, indices)];
@@ -235,24 +238,25 @@ impl Session {
         mut from: Option<Checkpoint>,
         basis: Option<Box<Basis>>,
     ) -> Vec<Event> {
-        let refuse = |what: String| vec![Event::Failed { run: Some(id), failure: Failure::Configuration { what } }];
-        if let Err(what) = check(&config) {
-            return refuse(what);
+        let refuse = |failure| vec![Event::Failed { run: Some(id), failure }];
+        if let Err(problem) = check(&config) {
+            return refuse(Failure::Configuration { problem });
         }
         let basis = basis.or_else(|| from.as_mut().and_then(|from| from.basis.take()));
         let finetuning = match self.finetuning(&config, basis) {
             Ok(finetuning) => finetuning,
-            Err(problem) => return vec![Event::Failed { run: Some(id), failure: Failure::FineTune { problem } }],
+            Err(problem) => return refuse(Failure::FineTune { problem }),
         };
         // How long a fine-tuning run is, is known from its checkpoint, or when its data are prepared.
         if let Some(told) = &mut config.finetune {
             told.images = from.as_ref().and_then(|from| from.config.finetune.as_ref()).map_or(0, |told| told.images);
         } else if self.expected.train > 0 && config.train_size as usize > self.expected.train {
-            return refuse(format!("{} of {} training images", config.train_size, self.expected.train));
+            let (asked, here) = (config.train_size, self.expected.train as u32);
+            return refuse(Failure::Configuration { problem: ConfigurationProblem::Images { asked, here } });
         }
         match Run::start(id, config, from, finetuning, &self.device.device) {
             Ok(run) => self.run = Some(Run { pace: if one_batch { Pace::OneBatch } else { Pace::Running }, ..run }),
-            Err(what) => return refuse(what),
+            Err(failure) => return refuse(failure),
         }
         vec![Event::Started { run: id }]
     }
@@ -282,6 +286,11 @@ impl Session {
             let weights = ByteBuf::from(weights.to_bytes().await?);
             Ok(SavedModel { network, classes, weights, left_out })
         })
+    }
+
+    /// What the run that the model comes from started from, if it fine-tunes.
+    pub fn basis(&self) -> Option<&Basis> {
+        Some(&self.run.as_ref()?.finetuning.as_ref()?.basis)
     }
 
     /// What runs the network.
@@ -482,15 +491,16 @@ fn images(images: &Images, id: u32, mut indices: Vec<u32>) -> Event {
 }
 
 /// Whether a configuration that came through the protocol keeps its bounds.
-fn check(config: &RunConfig) -> Result<(), String> {
+fn check(config: &RunConfig) -> Result<(), ConfigurationProblem> {
     if let Some(field) = config.out_of_bounds() {
-        return Err(format!("{field} is out of its bounds"));
+        return Err(ConfigurationProblem::Bounds { field: field.into() });
     }
     // How many classes a fine-tuning run has is for its basis and its own classes to say.
     if config.finetune.is_none() && config.network.classes != CLASSES {
-        return Err(format!("{} classes, and the data has {CLASSES}", config.network.classes));
+        let (asked, here) = (config.network.classes as u32, CLASSES as u32);
+        return Err(ConfigurationProblem::Classes { asked, here });
     }
-    summarize(&config.network).map(|_| ()).map_err(|error| error.to_string())
+    summarize(&config.network).map(|_| ()).map_err(ConfigurationProblem::Network)
 }
 
 /// Probabilities from logits; the largest is subtracted first, so that nothing overflows.

@@ -18,7 +18,7 @@ use crate::data::order::epoch_order;
 use crate::data::{Dataset, Split};
 use crate::device::{DeviceLost, read};
 use crate::model::{Network, Trainable};
-use crate::protocol::{Event, Failure, RunId};
+use crate::protocol::{ConfigurationProblem, Event, Failure, RunId};
 
 /// How often the losses of a run are read from the device, at most. Reading waits for the device, which keeps the
 /// queue short, and costs a round trip, so it is not done after every step where steps are fast.
@@ -129,12 +129,16 @@ impl Run {
         from: Option<Checkpoint>,
         finetuning: Option<Box<FineTuning>>,
         device: &Device,
-    ) -> Result<Run, String> {
+    ) -> Result<Run, Failure> {
+        let unfit = |what| Failure::Configuration { problem: ConfigurationProblem::Checkpoint { what } };
         let training = device.clone().autodiff();
         let network = match (&from, &finetuning) {
-            (Some(from), _) => restore(&config, &from.weights, &training)?,
-            (None, Some(tuning)) => tuning.network(&config, &training).map_err(|problem| problem.to_string())?,
-            (None, None) => Network::new(&config.network, config.seed, &training).map_err(|error| error.to_string())?,
+            (Some(from), _) => restore(&config, &from.weights, &training).map_err(unfit)?,
+            (None, Some(tuning)) => {
+                tuning.network(&config, &training).map_err(|problem| Failure::FineTune { problem })?
+            }
+            (None, None) => Network::new(&config.network, config.seed, &training)
+                .map_err(|error| Failure::Configuration { problem: ConfigurationProblem::Network(error) })?,
         };
         let mut run = Run {
             id,
@@ -159,7 +163,7 @@ impl Run {
             chosen: None,
         };
         if let Some(from) = from {
-            run.go_on_from(from, device)?;
+            run.go_on_from(from, device).map_err(unfit)?;
         }
         run.take_up();
         Ok(run)

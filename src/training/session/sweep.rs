@@ -5,7 +5,7 @@ use web_time::Instant;
 
 use super::run::{Pace, Run};
 use super::{Session, check};
-use crate::protocol::{Event, Failure, RunId};
+use crate::protocol::{ConfigurationProblem, Event, Failure, RunId};
 use crate::training::sweep::{Sweep, SweepConfig, TrialState, Verdict};
 
 /// A sweep under way.
@@ -26,13 +26,13 @@ impl Session {
 
     /// Begins a sweep, in the place of one that is under way.
     pub(super) fn sweep(&mut self, id: RunId, config: SweepConfig) -> Vec<Event> {
-        let refuse = |what: String| vec![Event::Failed { run: Some(id), failure: Failure::Configuration { what } }];
+        let refuse = |problem| vec![Event::Failed { run: Some(id), failure: Failure::Configuration { problem } }];
         let plan = match Sweep::new(config) {
             Ok(plan) => plan,
-            Err(error) => return refuse(error.to_string()),
+            Err(error) => return refuse(ConfigurationProblem::Sweep(error)),
         };
-        if let Some(what) = plan.trials().iter().find_map(|trial| check(&plan.config().run(trial)).err()) {
-            return refuse(what);
+        if let Some(problem) = plan.trials().iter().find_map(|trial| check(&plan.config().run(trial)).err()) {
+            return refuse(problem);
         }
         let mut aside = match self.tuning.take() {
             Some(earlier) => earlier.aside,

@@ -34,7 +34,7 @@ pub enum Room {
     Models,
     /// The measurements of the models' runs.
     Histories,
-    /// What the user collected: samples, under whatever key their owner likes.
+    /// What the user collected: samples and sets, under whatever key their owner likes.
     Samples,
 }
 
@@ -108,6 +108,17 @@ impl Database {
         let store = transaction.object_store(room.name()).map_err(trouble)?;
         let record = store.get(JsValue::from_str(key)).map_err(trouble)?.await.map_err(trouble)?;
         record.map(|record| decode(&record)).transpose()
+    }
+
+    /// The keys of a room's records.
+    ///
+    /// # Errors
+    /// The storage failed.
+    pub async fn keys(&self, room: Room) -> Result<Vec<String>, StorageTrouble> {
+        let transaction = self.0.transaction(&[room.name()], TransactionMode::ReadOnly).map_err(trouble)?;
+        let store = transaction.object_store(room.name()).map_err(trouble)?;
+        let keys = store.get_all_keys(None, None).map_err(trouble)?.await.map_err(trouble)?;
+        Ok(keys.into_iter().filter_map(|key| key.as_string()).collect())
     }
 
     /// All records of a room with their keys; each may be unreadable by itself.

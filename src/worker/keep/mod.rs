@@ -15,8 +15,10 @@ pub mod database;
 mod record;
 mod runs;
 mod samples;
+mod sets;
 mod shelf;
 
+use std::cell::RefCell;
 use std::rc::Rc;
 
 use futures_channel::mpsc::{UnboundedReceiver, UnboundedSender, unbounded};
@@ -25,17 +27,19 @@ use wasm_bindgen_futures::spawn_local;
 
 pub use self::database::{Database, Room};
 use self::record::RunRecord;
+use self::sets::Arriving;
 pub use self::shelf::{add, load};
 use super::Input;
 use crate::data::manifest::Manifest;
 use crate::model::SavedModel;
-use crate::protocol::{Command, Event, Failure, RunId};
+use crate::protocol::{Command, ConfigurationProblem, Event, Failure, RunId};
 use crate::shelf::{ModelCard, StorageTrouble};
 use crate::training::{Checkpoint, History, RunConfig};
 
 /// Keeps in the background.
 pub struct Keeper {
     jobs: UnboundedSender<Job>,
+    sets: Rc<RefCell<Vec<String>>>,
 }
 
 enum Job {
@@ -45,6 +49,10 @@ enum Job {
     Command(Command),
     Begin(Box<Beginning>),
     Event(Event),
+    /// A set is handed in.
+    Arriving(Arriving),
+    /// A set is to be read back for a run that is to begin.
+    FetchSet(String, Command),
 }
 
 struct Beginning {
@@ -81,6 +89,7 @@ impl Keeper {
         tell: impl Fn(&Event) + 'static,
     ) -> Self {
         let (sender, jobs) = unbounded();
+        let sets = Rc::default();
         let task = Task {
             name,
             owner,
@@ -92,9 +101,11 @@ impl Keeper {
             ended: Vec::new(),
             offered: None,
             told: None,
+            arriving: None,
+            sets: Rc::clone(&sets),
         };
         spawn_local(task.work(jobs));
-        Self { jobs: sender }
+        Self { jobs: sender, sets }
     }
 
     /// The device is open: the page is told what is on the shelf and which run can go on.
@@ -118,6 +129,22 @@ impl Keeper {
         match command {
             Command::Start { run, config, from, .. } => {
                 self.send(Job::Begin(Box::new(Beginning { run: *run, config: config.clone(), from: from.clone() })));
+                let missing = config.set().filter(|name| !self.sets.borrow().iter().any(|here| here == name));
+                if let Some(name) = missing {
+                    self.send(Job::FetchSet(name.to_owned(), command.clone()));
+                }
+                missing.is_some()
+            }
+            Command::ImportSet { id, name, files } => {
+                // What has no form in JavaScript is not kept; bytes have one.
+                if let Ok(arriving) = Arriving::new(*id, name, files) {
+                    self.send(Job::Arriving(arriving));
+                }
+                false
+            }
+            Command::ForgetSet { name } => {
+                self.sets.borrow_mut().retain(|here| here != name);
+                self.send(Job::Command(command.clone()));
                 false
             }
             Command::ResumeKept { .. }
@@ -140,9 +167,16 @@ impl Keeper {
 
     /// Hears what the session told.
     pub fn hear(&self, event: &Event) {
+        if let Event::SetImported { name, .. } = event {
+            self.sets.borrow_mut().push(name.clone());
+        }
         let matters = matches!(
             event,
-            Event::Steps { .. } | Event::Validated { .. } | Event::Checkpoint { .. } | Event::Finished { .. }
+            Event::Steps { .. }
+                | Event::Validated { .. }
+                | Event::Checkpoint { .. }
+                | Event::Finished { .. }
+                | Event::SetImported { .. }
         );
         if matters {
             self.send(Job::Event(event.clone()));
@@ -171,19 +205,33 @@ struct Task {
     offered: Option<String>,
     /// The trouble that the page was last told of.
     told: Option<StorageTrouble>,
+    /// The set that was handed in last, until the session has looked at it.
+    arriving: Option<Arriving>,
+    /// The sets that the session has.
+    sets: Rc<RefCell<Vec<String>>>,
 }
 
 impl Task {
     async fn work(mut self, mut jobs: UnboundedReceiver<Job>) {
         while let Some(job) = jobs.next().await {
             let done = match job {
-                Job::Welcome => self.tell_digits().await.and(self.welcome().await),
+                Job::Welcome => self.tell_digits().await.and(self.tell_sets().await).and(self.welcome().await),
                 Job::Data(about) => {
                     self.data = about;
                     Ok(())
                 }
                 Job::Begin(beginning) => self.begin(*beginning).await,
+                Job::Event(Event::SetImported { id, name, counts }) => self.keep_set(id, &name, &counts).await,
                 Job::Event(event) => self.hear(event).await,
+                Job::Arriving(arriving) => {
+                    self.arriving = Some(arriving);
+                    Ok(())
+                }
+                Job::FetchSet(name, start) => {
+                    let fetched = self.fetch_set(&name).await;
+                    self.to_session(start);
+                    fetched
+                }
                 Job::Command(command) => self.obey(command).await,
             };
             if let Err(trouble) = done {
@@ -200,7 +248,7 @@ impl Task {
                 let resumed = self.resume(run).await;
                 if let Err(trouble) = &resumed {
                     // The page waits for this run to begin.
-                    let failure = Failure::Configuration { what: trouble.to_string() };
+                    let failure = Failure::Configuration { problem: ConfigurationProblem::Storage(trouble.clone()) };
                     (self.tell)(&Event::Failed { run: Some(run), failure });
                 }
                 resumed
@@ -215,6 +263,7 @@ impl Task {
             Command::LookAtShelf => self.tell_shelf().await,
             Command::ReadModel { id } => self.read_model(id).await,
             Command::KeepDigits(kept) => self.keep_digits(&kept).await,
+            Command::ForgetSet { name } => self.forget_set(&name).await,
             _ => Ok(()),
         }
     }

@@ -11,7 +11,7 @@ use crate::protocol::{Command, Event, RunId};
 use crate::shelf::{ModelCard, StorageTrouble, clean_name, fresh_name};
 use crate::training::History;
 use crate::web::field;
-use crate::worker::{Input, port};
+use crate::worker::port;
 
 /// Ended runs that can still be put on the shelf, at most.
 const MAX_ENDED: usize = 4;
@@ -204,11 +204,15 @@ impl Task {
             from: run.checkpoint.clone(),
             basis: run.checkpoint.as_ref().and_then(|checkpoint| checkpoint.basis.clone()),
         };
+        let set = run.config.set().filter(|name| !self.sets.borrow().iter().any(|here| here == name));
+        let fetched = match set.map(str::to_owned) {
+            Some(name) => self.fetch_set(&name).await,
+            None => Ok(()),
+        };
         self.run = Some(run);
-        // The loop takes it as long as the worker lives.
-        drop(self.inbox.unbounded_send(Input::Resume(start)));
+        self.to_session(start);
         // A full storage does not keep the run from going on.
-        moved
+        moved.and(fetched)
     }
 }
 
