@@ -271,15 +271,15 @@ fn a_fine_tuning_run_that_could_not_start_is_refused() {
         run_file::read(&run_file::write(&file)).expect_err("it is wrong").to_string()
     };
     let without = wrong(|file| file.basis = None);
-    assert!(without.starts_with("config.finetune: a fine-tuning run starts from a network"), "{without}");
+    assert!(without.starts_with("field config.finetune: a fine-tuning run starts from a network"), "{without}");
     let needless = wrong(|file| file.config.finetune = None);
-    assert!(needless.starts_with("basis: "), "{needless}");
+    assert!(needless.starts_with("field basis: "), "{needless}");
     let pixels = wrong(|file| file.basis.as_mut().expect("there").samples[1].pixels = vec![0; 9].into());
-    assert_eq!(pixels, "basis.samples[1].pixels: not 784 of them");
+    assert_eq!(pixels, "field basis.samples[1].pixels: not 784 of them");
     let weights = wrong(|file| file.basis.as_mut().expect("there").model.weights.truncate(8));
-    assert!(weights.starts_with("basis.model: "), "{weights}");
+    assert!(weights.starts_with("field basis.model: "), "{weights}");
     let classes = wrong(|file| file.config.finetune.as_mut().expect("there").classes = vec![String::new(); 2]);
-    assert!(classes.starts_with("config.finetune.classes[0]: "), "{classes}");
+    assert!(classes.starts_with("field config.finetune.classes[0]: "), "{classes}");
     let images = wrong(|file| file.config.finetune.as_mut().expect("there").images = u32::MAX);
-    assert!(images.starts_with("config.finetune.images: "), "{images}");
+    assert!(images.starts_with("field config.finetune.images: "), "{images}");
 }

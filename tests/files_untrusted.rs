@@ -92,6 +92,7 @@ fn run_text() -> Vec<u8> {
         resumed: Vec::new(),
     };
     run_file::write(&RunFile {
+        basis: None,
         version: run_file::VERSION,
         config: common::small_config(),
         data: Data {

@@ -480,9 +480,9 @@ both! {
         let start = Command::Start { run: RUN, config: read.config, one_batch: false, from: None, basis: read.basis };
         let mut second = session();
         second.handle(start);
-        let losses = losses(&drive(&mut second).await);
-        assert!(!losses.is_empty());
-        assert_eq!(losses, losses(&events));
+        let replayed = losses(&drive(&mut second).await);
+        assert!(!replayed.is_empty());
+        assert_eq!(replayed, losses(&events));
     }
 
     async fn a_set_is_imported_in_any_order_packed_or_not_and_trained_on() {

@@ -5,21 +5,14 @@
 
 mod mounted;
 
-use kiln::data::augment::Augmentation;
 use kiln::data::{CLASSES, Split};
 use kiln::model::NetworkError;
 use kiln::page::browser::document;
 use kiln::page::settings::{Note, read, write};
 use kiln::page::state::{Action, DeviceChoice, PageState};
 use kiln::page::words::{count, percent};
-use kiln::protocol::{
-    Command, ConfigurationProblem, DeviceKind, DeviceReason, Event, ExportOf, Failure, FileKind, Imported, LayerMaps,
-    RunId, VERSION, decode,
-};
-use kiln::shelf::{ModelId, StorageTrouble};
-use kiln::training::finetune::FineTuneProblem;
-use kiln::training::sweep::{Setting, SweepError};
-use kiln::training::{Checkpoint, History, RunConfig, Score};
+use kiln::protocol::{Command, ConfigurationProblem, DeviceReason, Event, Failure, LayerMaps, RunId, VERSION};
+use kiln::training::{Checkpoint, RunConfig, Score};
 use kiln::web::{pack, unpack};
 use mounted::{Mounted, data, frames, key, mount, opened, ready_events, steps};
 use serde_bytes::ByteBuf;

@@ -20,7 +20,7 @@ use kiln::training::exam::Exam;
 use kiln::training::finetune::{
     Basis, BeforeAfter, Comparison, FineTune, FineTuneProblem, NewData, Origin, Prepared, Sample, Shift, Trainable,
 };
-use kiln::training::sweep::{Axis, Setting, Sweep, SweepConfig, SweepError};
+use kiln::training::sweep::{Axis, Search, Setting, Sweep, SweepConfig, SweepError};
 use kiln::training::{BestNetwork, Checkpoint, History, RunConfig, Score, StepPoint};
 use serde_bytes::ByteBuf;
 
@@ -59,7 +59,7 @@ fn configs() -> Vec<RunConfig> {
     let config = |data: Option<NewData>| RunConfig {
         optimizer: Optimizer::AdamW,
         schedule: Schedule::Cosine,
-        augmentation: Augmentation::robust(),
+        augmentation: Augmentation::ROBUST,
         finetune: data.map(|data| FineTune {
             trainable: Trainable::Last,
             data,
@@ -110,7 +110,7 @@ fn exam() -> Exam {
 
 fn sweep() -> SweepConfig {
     let axes = vec![Axis { setting: Setting::LearningRate, values: vec![1e-3, 1e-2] }];
-    SweepConfig { axes, ..SweepConfig::default() }
+    SweepConfig { base: RunConfig::default(), axes, search: Search::Grid, runs: 4, epochs: 1, seed: 9 }
 }
 
 fn commands() -> Vec<Command> {
@@ -151,7 +151,7 @@ fn commands() -> Vec<Command> {
         Command::Predict { id: 1, pixels: ByteBuf::from(vec![0, 128, 255]) },
         Command::HeldOut { run: RUN, id: 1, indices: vec![1, 300] },
         Command::Images { id: 1, split: Split::Test, indices: vec![1, 300] },
-        Command::PreviewAugmentation { id: 1, augmentation: Augmentation::robust(), seed: 2 },
+        Command::PreviewAugmentation { id: 1, augmentation: Augmentation::ROBUST, seed: 2 },
         Command::UseWorkers { count: Some(2) },
         Command::UseWorkers { count: None },
         Command::Export { kind: FileKind::TensorBoard, of: ExportOf::Model { id } },

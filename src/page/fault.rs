@@ -33,7 +33,8 @@ fn Panel(failure: Failure) -> impl IntoView {
         let step = state.run.as_ref().map(|run| format!("seed {}, step {}", run.config.seed, run.step));
         let last_words = match &failure {
             Failure::WorkerDied { message } if message.is_empty() => "without a word".to_owned(),
-            failure => failure.to_string(),
+            Failure::WorkerDied { message } | Failure::GpuLost { message } => message.clone(),
+            failure => Lang::En.failure(failure, state.run.as_ref()).1,
         };
         [Some(last_words), device, step].into_iter().flatten().collect::<Vec<_>>().join("; ")
     });

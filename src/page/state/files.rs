@@ -127,7 +127,7 @@ impl PageState {
                 *bench = *config;
                 if self.can_train() && !self.is_busy() {
                     requests.extend(match basis {
-                        Some(basis) => self.replay_tuning(basis),
+                        Some(basis) => self.replay_tuning(*basis),
                         None => self.start(self.settings.clone(), false, None),
                     });
                     (What::Replay { same_data }, requests)

@@ -402,9 +402,9 @@ impl PageState {
     }
 
     /// Begins the fine-tuning run of a file: by the settings, from what it started from.
-    pub(super) fn replay_tuning(&mut self, basis: Box<Basis>) -> Vec<Request> {
+    pub(super) fn replay_tuning(&mut self, basis: Basis) -> Vec<Request> {
         self.offer_file(basis.model.clone());
-        self.begin_together(self.settings.clone(), *basis, false)
+        self.begin_together(self.settings.clone(), basis, false)
     }
 
     /// Begins a fine-tuning run by the settings.
