@@ -8,6 +8,7 @@ mod mounted;
 use kiln::data::{CLASSES, Split};
 use kiln::model::NetworkError;
 use kiln::page::browser::document;
+use kiln::page::number::read as read_number;
 use kiln::page::settings::{Note, read, write};
 use kiln::page::state::{Action, DeviceChoice, PageState};
 use kiln::page::words::{count, percent};
@@ -419,4 +420,16 @@ fn a_message_is_bytes_that_are_handed_over() {
     let (message, handed_over) = pack(&event).unwrap();
     assert!(js_sys::Object::is(&handed_over.get(0), &message.buffer()));
     assert_eq!(unpack::<Event>(&message).unwrap(), event);
+}
+
+#[wasm_bindgen_test]
+fn numbers_are_read_as_they_are_written_and_nothing_else() {
+    for (text, number) in [("0.001", 0.001), ("1e-3", 1e-3), (".5", 0.5), ("+2", 2.0), ("-7", -7.0), ("12", 12.0)] {
+        assert_eq!(read_number::<f64>(text), Some(number), "{text}");
+        assert_eq!(read_number::<f64>(text), text.parse().ok(), "as Rust reads it");
+    }
+    for text in ["", " ", "1 ", "0x10", "1e999", "Infinity", "inf", "NaN", "1,5", "e", "1e", "--1", "一"] {
+        assert_eq!(read_number::<f64>(text), None, "{text}");
+    }
+    assert_eq!([read_number::<u32>("3"), read_number("3.0"), read_number("-3")], [Some(3), None, None]);
 }

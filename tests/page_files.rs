@@ -141,7 +141,7 @@ async fn a_dropped_run_is_replayed_and_beside_another_run_it_waits() {
     let config = RunConfig { epochs: 3, seed: 5, ..RunConfig::default() };
     let run = || Event::Imported {
         name: "kiln-run.json".into(),
-        what: Imported::Run { config: Box::new(config.clone()), same_data: true },
+        what: Imported::Run { config: Box::new(config.clone()), same_data: true, basis: None },
     };
     let page = Mounted::ready().await;
     page.tell([run()]).await;

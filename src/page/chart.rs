@@ -21,6 +21,7 @@ use super::save::Save;
 use super::state::past::PastRun;
 use super::state::{PageState, Run};
 use super::words::{Lang, Text, decimal, percent};
+use crate::page::number;
 use crate::page::reactive::{effect, memo};
 
 /// How the user wants the lines.
@@ -101,7 +102,7 @@ pub fn Charts() -> impl IntoView {
     });
     let empty = page.slice(|state| state.run.as_ref().is_none_or(|run| run.points.is_empty()));
     let smoothing = move |event| {
-        let value: f32 = event_target_value(&event).parse().unwrap_or(80.0);
+        let value: f32 = number::read(&event_target_value(&event)).unwrap_or(80.0);
         look.smoothing.set(value / 100.0);
     };
     view! {

@@ -22,6 +22,7 @@ mod mast;
 mod mistakes;
 mod modal;
 mod models;
+pub mod number;
 mod pad;
 pub mod picture;
 mod pictures;

@@ -126,7 +126,7 @@ fn longer_than(least: f32, a: f32, b: f32) -> (f32, f32) {
 /// Round values from `low` to `high`, about `wanted` of them and at least two, with as many decimals as they need.
 pub fn round_values(low: f64, high: f64, wanted: usize) -> Vec<(f64, String)> {
     let length = (high - low).max(1e-9);
-    let decade = 10f64.powf((length / wanted as f64).log10().floor());
+    let decade = 10f64.powi((length / wanted as f64).log10().floor() as i32);
     // The ends come from 32-bit floats: 0.9 of them is a little less than 90 %.
     let count = |step: f64| (high / step + 1e-6).floor() - (low / step - 1e-6).ceil() + 1.0;
     let steps = [10.0, 5.0, 2.0, 1.0, 0.5].map(|times| times * decade);

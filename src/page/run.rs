@@ -7,6 +7,7 @@ use super::state::sweep::SweepAction;
 use super::state::{Action, Activity, PageState, Phase, finetune};
 use super::words::{Lang, Text};
 use super::{Page, bold, browser, speed_key};
+use crate::page::number;
 use crate::page::reactive::{memo, rows};
 
 /// The longest run whose epochs each get a segment of their own.
@@ -245,7 +246,7 @@ fn shown(state: &PageState, lang: Lang) -> Option<Shown> {
         Phase::Ready if state.tunes() => None,
         Phase::Ready => {
             let device = state.device.as_ref()?;
-            let speed: f32 = browser::recall(&speed_key(device))?.parse().ok()?;
+            let speed: f32 = number::read(&browser::recall(&speed_key(device))?)?;
             let images = state.settings.steps() as f32 * state.settings.batch_len() as f32;
             let left = vec![lang.forecast(images / speed.max(1.0))];
             Some(Shown { parts: 0, filled: 0.0, left, right: Vec::new() })

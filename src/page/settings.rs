@@ -5,8 +5,8 @@ pub mod layers;
 
 use std::fmt::Display;
 use std::ops::RangeInclusive;
-use std::str::FromStr;
 
+use super::number::{self, Number};
 use super::state::DeviceChoice;
 use crate::data::augment::{Amount, Augmentation, Change};
 use crate::training::RunConfig;
@@ -247,7 +247,7 @@ impl Field {
 /// `strength:probability`, or the strength alone: half of the images get it.
 fn amount(text: &str, change: Change) -> Option<Amount> {
     let (strength, probability) = text.split_once(':').unwrap_or((text, "0.5"));
-    let amount = Amount::new(strength.parse().ok()?, probability.parse().ok()?);
+    let amount = Amount::new(number::read(strength)?, number::read(probability)?);
     let bounded = change.strengths().contains(&amount.strength) && (0.0..=1.0).contains(&amount.probability);
     bounded.then_some(amount)
 }
@@ -279,13 +279,13 @@ pub enum Bounds {
 ///
 /// # Errors
 /// The bounds, if it lies outside or is none.
-pub fn bounded<T: FromStr + PartialOrd + Display>(
+pub fn bounded<T: Number + PartialOrd + Display>(
     text: &str,
     range: RangeInclusive<T>,
     to: &mut T,
 ) -> Result<(), Bounds> {
-    match text.parse() {
-        Ok(value) if range.contains(&value) => {
+    match number::read(text) {
+        Some(value) if range.contains(&value) => {
             *to = value;
             Ok(())
         }

@@ -8,6 +8,7 @@ use super::sheet::IsOpen;
 use crate::data::SIDE;
 use crate::data::augment::Change;
 use crate::page::Page;
+use crate::page::number;
 use crate::page::pad::put_pixels;
 use crate::page::reactive::{effect, memo};
 use crate::page::settings::{Field, mixture};
@@ -217,7 +218,7 @@ fn Slider(
             prop:value=move || value.get().to_string()
             style:--v=move || format!("{:.1}%", 100.0 * value.get() / most)
             on:input=move |event| {
-                if let Ok(value) = event_target_value(&event).parse() {
+                if let Some(value) = number::read(&event_target_value(&event)) {
                     set.run(value);
                 }
             }

@@ -3,6 +3,7 @@
 
 use super::{PageState, Phase, Request};
 use crate::data::ranking::ranking;
+use crate::page::number;
 use crate::protocol::{Command, Event, RunId};
 use crate::training::RunConfig;
 use crate::training::sweep::{Axis, Search, Setting, SweepConfig, SweepError, Trial, TrialState, best};
@@ -62,7 +63,7 @@ impl Form {
                 .split([',', '，', '、', ' ', '\t'])
                 .map(str::trim)
                 .filter(|value| !value.is_empty())
-                .map(|value| value.parse().map_err(|_| value))
+                .map(|value| number::read(value).ok_or(value))
                 .collect();
             match values {
                 Ok(values) if values.is_empty() => {}
