@@ -34,8 +34,12 @@ fn Panel(failure: Failure) -> impl IntoView {
         let last_words = match &failure {
             Failure::WorkerDied { message } if message.is_empty() => "without a word".to_owned(),
             Failure::WorkerDied { message } | Failure::GpuLost { message } => message.clone(),
-            failure => Lang::En.failure(failure, state.run.as_ref()).1,
+            failure => {
+                let (what, why) = Lang::En.failure(failure, state.run.as_ref());
+                format!("{what}. {why}")
+            }
         };
+        let last_words = format!("{kind}: {last_words}");
         [Some(last_words), device, step].into_iter().flatten().collect::<Vec<_>>().join("; ")
     });
     let (ways, filled) = page.state.with_untracked(|state| (state.ways_on(), state.failed()));
