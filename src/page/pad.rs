@@ -9,7 +9,7 @@ use super::Page;
 use super::browser::{OncePerFrame, after, now, window};
 use super::digits::{LabelLine, Labels};
 use super::state::digits::Act;
-use super::state::{Action, Answer};
+use super::state::{Action, Answer, PageState};
 use super::words::{Lang, class_name};
 use crate::data::drawing::{BOX, Bitmap, Crop, Point, RASTER, Stages, normalize, rasterize};
 use crate::data::{CLASSES, SIDE};
@@ -534,6 +534,7 @@ fn Answers(empty: RwSignal<bool>) -> impl IntoView {
         };
         (0..classes).map(bar).collect::<Vec<_>>()
     };
+    let reading = page.slice(PageState::is_reading);
     view! {
         <div class="answer">
             <p class="read">
@@ -546,6 +547,8 @@ fn Answers(empty: RwSignal<bool>) -> impl IntoView {
             <div
                 class="cols"
                 role="group"
+                data-testid="answers"
+                data-reading=move || reading.get().to_string()
                 aria-label=page.say(Lang::answers)
                 style:--n=move || classes.get().0.to_string()
             >

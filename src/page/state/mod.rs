@@ -471,6 +471,11 @@ impl PageState {
         self.answer.as_ref().map(|_| self.answered)
     }
 
+    /// Whether the answer on show is not yet the one to what is on the pad now.
+    pub fn is_reading(&self) -> bool {
+        self.drawing.is_some() && self.answer.is_some() && self.answered != self.asked
+    }
+
     /// How often the pad changed.
     pub fn drawn(&self) -> u32 {
         self.drawn

@@ -283,7 +283,10 @@ impl Page {
         }
         self.until("an empty pad has no answer", 30, |shown| shown.prediction.is_empty()).await?;
         self.draw_one().await?;
-        self.until("an answer to the drawing", 60, |shown| !shown.prediction.is_empty()).await
+        self.until("an answer to the drawing", 60, |shown| !shown.prediction.is_empty()).await?;
+        // The first answer may be to a part of the stroke.
+        self.until_true("document.querySelector('[data-testid=answers]').dataset.reading === 'false'").await?;
+        self.look().await
     }
 
     /// Presses and lifts a key, wherever the focus is.
