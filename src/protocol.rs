@@ -2,8 +2,9 @@
 //!
 //! Both are plain data and travel as bytes ([`encode`]): a list of ten thousand numbers is one buffer that is handed
 //! over, not ten thousand objects, and the code that reads it is small. A worker of another build is told by
-//! [`VERSION`]. What belongs to a run carries the run's id; the page ignores events of a run that is no longer its own, and the
-//! session ignores commands of a run that it no longer has. Why something failed is an enum, never text to match.
+//! [`VERSION`]. What belongs to a run carries the run's id; the page ignores events of a run that is no longer its own,
+//! and the session ignores commands of a run that it no longer has. Why something failed is an enum, never text to
+//! match.
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};

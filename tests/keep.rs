@@ -144,6 +144,7 @@ async fn goes_on(database: &'static str, mut before: Vec<f32>) -> Vec<f32> {
         match third.told.next().await.expect("the keeper lives") {
             Event::Shelf(shelf) => shelves.push(shelf),
             Event::Digits(_) => {}
+            Event::Sets(sets) if sets.is_empty() => {}
             other => panic!("no run is offered: {other:?}"),
         }
     }

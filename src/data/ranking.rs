@@ -1,5 +1,5 @@
-//! Things brought into an order, as indices. All sorting that is not in the way of training goes through here: each
-//! type of its own that is sorted would bring the whole of the library's sorting into the page's binary once more.
+//! Things brought into an order, as indices. What the page sorts goes through here: each type of its own that is sorted
+//! would bring the whole of the library's sorting into its binary once more.
 
 use std::cmp::Ordering;
 

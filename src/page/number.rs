@@ -24,7 +24,7 @@ macro_rules! whole {
     };
 }
 
-whole!(u8 u32 usize);
+whole!(u32 usize);
 
 impl Number for f64 {
     fn of(text: &str) -> Option<Self> {

@@ -122,10 +122,11 @@ impl PageState {
             // It was put on the shelf; that it is open comes from there.
             Imported::Model => (if self.can_open() { What::Model } else { What::Later }, Vec::new()),
             Imported::Run { config, same_data, basis } => {
-                let mut requests = self.change_mode(config.finetune.is_some());
-                let bench = self.bench_of(config.finetune.is_some());
-                *bench = *config;
-                if self.can_train() && !self.is_busy() {
+                let finetune = config.finetune.is_some();
+                let mut requests = self.change_mode(finetune);
+                *self.bench_of(finetune) = *config;
+                // The mode on show stays where a run or a failure holds it.
+                if self.tunes() == finetune && self.can_train() && !self.is_busy() {
                     requests.extend(match basis {
                         Some(basis) => self.replay_tuning(*basis),
                         None => self.start(self.settings.clone(), false, None),

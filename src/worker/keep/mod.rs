@@ -129,7 +129,7 @@ impl Keeper {
         match command {
             Command::Start { run, config, from, .. } => {
                 self.send(Job::Begin(Box::new(Beginning { run: *run, config: config.clone(), from: from.clone() })));
-                let missing = config.set().filter(|name| !self.sets.borrow().iter().any(|here| here == name));
+                let missing = sets::missing(config, &self.sets);
                 if let Some(name) = missing {
                     self.send(Job::FetchSet(name.to_owned(), command.clone()));
                 }

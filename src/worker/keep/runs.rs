@@ -6,7 +6,7 @@ use wasm_bindgen_futures::JsFuture;
 
 use super::database::{Change, Room};
 use super::record::{End, RunRecord, Unfinished};
-use super::{Beginning, Task};
+use super::{Beginning, Task, sets};
 use crate::protocol::{Command, Event, RunId};
 use crate::shelf::{ModelCard, StorageTrouble, clean_name, fresh_name};
 use crate::training::History;
@@ -204,9 +204,8 @@ impl Task {
             from: run.checkpoint.clone(),
             basis: run.checkpoint.as_ref().and_then(|checkpoint| checkpoint.basis.clone()),
         };
-        let set = run.config.set().filter(|name| !self.sets.borrow().iter().any(|here| here == name));
-        let fetched = match set.map(str::to_owned) {
-            Some(name) => self.fetch_set(&name).await,
+        let fetched = match sets::missing(&run.config, &self.sets) {
+            Some(name) => self.fetch_set(name).await,
             None => Ok(()),
         };
         self.run = Some(run);

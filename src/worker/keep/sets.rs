@@ -1,11 +1,14 @@
 //! Imported sets: what is in each, and its files as they were handed in. The files are large and rarely wanted: they
 //! are read back, and taken in anew like files that were just dropped, when a run is to learn from them.
 
+use std::cell::RefCell;
+
 use super::database::{Change, Room};
 use super::{Input, Task};
 use crate::data::set::{SetCounts, SetFile};
 use crate::protocol::{Command, Event};
 use crate::shelf::StorageTrouble;
+use crate::training::RunConfig;
 
 /// The key of a record of what is in a set begins so, and ends with the set's name.
 const COUNTS: &str = "set/";
@@ -25,6 +28,11 @@ impl Arriving {
     pub(super) fn new(id: u32, name: &str, files: &[SetFile]) -> Result<Self, StorageTrouble> {
         Ok(Self { id, files: Change::put(Room::Samples, format!("{FILES}{name}"), &files)? })
     }
+}
+
+/// The set that a run is to learn from, if it is none of those that the session has.
+pub(super) fn missing<'a>(config: &'a RunConfig, here: &RefCell<Vec<String>>) -> Option<&'a str> {
+    config.set().filter(|name| !here.borrow().iter().any(|here| here == name))
 }
 
 impl Task {

@@ -21,10 +21,10 @@ window.kilnErrors = [];
 addEventListener('error', (event) => kilnErrors.push(event.message));
 addEventListener('unhandledrejection', (event) => kilnErrors.push(String(event.reason)));
 window.kilnSpoken = [];
-addEventListener('DOMContentLoaded', () => new MutationObserver(() => {
+new MutationObserver(() => {
   const said = document.querySelector('[data-testid=announcer]')?.textContent.trim();
   if (said && kilnSpoken.at(-1) !== said) kilnSpoken.push(said);
-}).observe(document, { subtree: true, childList: true, characterData: true }));
+}).observe(document, { subtree: true, childList: true, characterData: true });
 ";
 
 /// What the page shows at one moment.
