@@ -1,6 +1,7 @@
 //! The one block that the network is made of: convolution + bias + ReLU + pool, behind one function, so that faster
 //! operations can take its place without touching anything else. Called by [`super::network`] alone.
 
+use super::kernels::After;
 use burn::module::{Module, Param};
 use burn::nn::BatchNorm;
 use burn::tensor::{
@@ -13,20 +14,20 @@ use burn::tensor::{
 ///
 /// `input` is `[batch, in, height, width]`, `weight` `[out, in, kernel, kernel]`, `bias` `[out]`; `padding` is the
 /// number of zeros on each side. A pool drops a last odd row and column (7 → 3).
-pub fn conv_relu_pool(input: Tensor<4>, weight: Tensor<4>, bias: Tensor<1>, padding: usize, pool: bool) -> Tensor<4> {
-    let output = match own(&input, &weight, &bias, padding, pool) {
+pub fn conv_relu_pool(input: Tensor<4>, weight: Tensor<4>, bias: Tensor<1>, padding: usize, after: After) -> Tensor<4> {
+    let output = match own(&input, &weight, &bias, padding, after) {
         Some(output) => return output,
         None => conv_relu(input, weight, bias, padding),
     };
-    if pool { max_pool2d(output, MaxPoolOptions::new([2, 2])) } else { output }
+    if after.pool { max_pool2d(output, MaxPoolOptions::new([2, 2])) } else { output }
 }
 
-/// By Kiln's own kernels: 3×3 "same" convolutions on the CPU.
-fn own(input: &Tensor<4>, weight: &Tensor<4>, bias: &Tensor<1>, padding: usize, pool: bool) -> Option<Tensor<4>> {
+/// By Kiln's own kernels: 3×3 "same" convolutions.
+fn own(input: &Tensor<4>, weight: &Tensor<4>, bias: &Tensor<1>, padding: usize, after: After) -> Option<Tensor<4>> {
     let [.., height, width] = input.dims();
     let same = weight.dims()[2..] == [3, 3] && padding == 1;
-    let fits = !pool || (height >= 2 && width >= 2);
-    if same && fits { super::kernels::convolve(input, weight, bias, pool) } else { None }
+    let fits = !after.pool || (height >= 2 && width >= 2);
+    if same && fits { super::kernels::convolve(input, weight, bias, after) } else { None }
 }
 
 /// The block before its pool: `[batch, out, height, width]`.
@@ -51,9 +52,10 @@ pub struct Block {
 }
 
 impl Block {
-    /// `[batch, in, height, width]` → `[batch, out, height', width']`.
-    pub fn forward(&self, input: Tensor<4>) -> Tensor<4> {
-        let output = conv_relu_pool(input, self.weight.val(), self.bias.val(), self.padding, self.pool);
+    /// `[batch, in, height, width]` → `[batch, out, height', width']`. The `last` block is followed by a dense layer.
+    pub fn forward(&self, input: Tensor<4>, last: bool) -> Tensor<4> {
+        let after = After { pool: self.pool, dense: last && self.norm.is_none() };
+        let output = conv_relu_pool(input, self.weight.val(), self.bias.val(), self.padding, after);
         match &self.norm {
             Some(norm) => norm.forward(output),
             None => output,

@@ -12,6 +12,8 @@ pub mod saved;
 pub mod summary;
 
 pub use config::{Convolution, NetworkConfig, Padding, Trainable};
+#[cfg(feature = "gpu")]
+pub(crate) use kernels::adam;
 #[cfg(feature = "cpu")]
 pub use network::{Input, Network, WeightsError};
 pub use saved::{ModelError, SavedModel, digit_names};

@@ -9,6 +9,7 @@ use burn::tensor::{Device, Gradients, Tensor, TensorData, activation};
 use rand::{Rng, RngExt};
 
 use super::block::Block;
+use super::kernels;
 use super::{NetworkConfig, NetworkError, Padding, Trainable, summarize};
 use crate::data::SIDE;
 use crate::data::order::{Stream, rng};
@@ -207,17 +208,15 @@ impl Network {
 
     /// `[batch, classes]` logits, from wherever the input stands.
     pub fn answer(&self, input: Input) -> Tensor<2> {
-        match input {
-            Input::Images(images) => self.forward(images),
-            Input::Features(features) => self.classify(features),
-        }
+        self.logits(self.hidden(input))
     }
 
     /// What the blocks and the frozen dense layers make of images: `[batch, 1, 28, 28]` → `[batch, features]`. Of an
     /// image it is the same each time as long as these layers don't learn, so it can be kept.
     pub fn features(&self, images: Tensor<4>) -> Tensor<2> {
-        let features = self.blocks.iter().fold(images, |x, block| block.forward(x)).flatten(1, 3);
-        self.dense[..self.frozen_dense()].iter().fold(features, |x, dense| activation::relu(dense.forward(x)))
+        let last = self.blocks.len() - 1;
+        let maps = self.blocks.iter().enumerate().fold(images, |x, (at, block)| block.forward(x, at == last));
+        self.dense[..self.frozen_dense()].iter().fold(maps.flatten(1, 3), |x, dense| dense_relu(dense, x))
     }
 
     /// How many features an image has.
@@ -227,13 +226,37 @@ impl Network {
 
     /// The dense layers that [`Network::features`] left: `[batch, features]` → `[batch, classes]`.
     pub fn classify(&self, features: Tensor<2>) -> Tensor<2> {
+        self.logits(self.hidden(Input::Features(features)))
+    }
+
+    /// What the last layer is given, from wherever the input stands: `[batch, in]`.
+    pub fn hidden(&self, input: Input) -> Tensor<2> {
+        let features = match input {
+            Input::Images(images) => self.features(images),
+            Input::Features(features) => features,
+        };
         let first = self.frozen_dense();
-        let (last, hidden) = self.dense[first..].split_last().expect("a network has at least its output layer");
         // Features that come from a frozen dense layer are drawn from as any hidden layer's output is.
         let features = if first > 0 { self.dropout.forward(features) } else { features };
-        let features =
-            hidden.iter().fold(features, |x, dense| self.dropout.forward(activation::relu(dense.forward(x))));
-        last.forward(features)
+        let hidden = &self.dense[first..self.dense.len() - 1];
+        hidden.iter().fold(features, |x, dense| self.dropout.forward(dense_relu(dense, x)))
+    }
+
+    /// The last layer: `[batch, in]` → `[batch, classes]`.
+    pub fn logits(&self, hidden: Tensor<2>) -> Tensor<2> {
+        self.last().forward(hidden)
+    }
+
+    /// The last layer with its loss, as one operation: of what it is given and one-hot targets `[batch, classes]`, that
+    /// share of which is spread over all classes, the mean cross-entropy `[1]` in nats and, untracked, `[2]`: that and
+    /// the share of rows read right. `None` where there is no such operation.
+    pub fn score(&self, hidden: &Tensor<2>, targets: &Tensor<2>, smoothing: f64) -> Option<(Tensor<1>, Tensor<1>)> {
+        let last = self.last();
+        kernels::score(hidden, &last.weight.val(), &last.bias.as_ref()?.val(), targets, smoothing)
+    }
+
+    fn last(&self) -> &Linear {
+        self.dense.last().expect("a network has at least its output layer")
     }
 
     /// A look inside: the logits of one image, and what each layer answered to it, from `conv1` to the last hidden
@@ -245,12 +268,12 @@ impl Network {
             let maps = block.maps(x.clone());
             let side = maps.dims()[3];
             layers.push((format!("conv{}", index + 1), side, maps.flatten(0, 3)));
-            x = block.forward(x);
+            x = block.forward(x, false);
         }
         let mut hidden: Tensor<2> = x.flatten(1, 3);
         let (last, dense) = self.dense.split_last().expect("a network has at least its output layer");
         for (index, dense) in dense.iter().enumerate() {
-            hidden = activation::relu(dense.forward(hidden));
+            hidden = dense_relu(dense, hidden);
             layers.push((format!("dense{}", index + 1), 1, hidden.clone().flatten(0, 1)));
         }
         (last.forward(hidden), layers)
@@ -300,6 +323,15 @@ impl Network {
     pub async fn to_bytes(&self) -> Result<Vec<u8>, DeviceLost> {
         let values = read(self.valid().parts()).await?;
         Ok(values.into_iter().flatten().flat_map(f32::to_le_bytes).collect())
+    }
+}
+
+/// A hidden dense layer: by Kiln's own operation where there is one.
+fn dense_relu(dense: &Linear, input: Tensor<2>) -> Tensor<2> {
+    let own = |bias: &Param<Tensor<1>>| kernels::hidden(&input, &dense.weight.val(), &bias.val());
+    match dense.bias.as_ref().and_then(own) {
+        Some(output) => output,
+        None => activation::relu(dense.forward(input)),
     }
 }
 

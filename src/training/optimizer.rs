@@ -99,11 +99,13 @@ impl Optimizer {
         if self.clip_norm > 0.0 {
             clip(&mut gradients, self.clip_norm);
         }
+        let ready = self.all_at_once(&network, &gradients, learning_rate).unwrap_or_default();
         let mut moments = std::mem::take(&mut self.moments).into_iter();
         let network = network.map(&mut Step {
             optimizer: self,
             gradients: gradients.into_iter(),
             before: &mut moments,
+            ready: ready.into_iter(),
             learning_rate,
         });
         self.time += 1;
@@ -161,6 +163,33 @@ impl Optimizer {
         }
     }
 
+    /// [`Optimizer::update`] for all tensors together, on a GPU; `None` for another rule or device.
+    #[cfg(feature = "gpu")]
+    fn all_at_once(
+        &self,
+        network: &Network,
+        gradients: &[Option<Tensor<1>>],
+        learning_rate: f64,
+    ) -> Option<Vec<(Tensor<1>, Vec<Tensor<1>>)>> {
+        let gradients = gradients.iter().cloned().collect::<Option<Vec<_>>>()?;
+        let mut values = Values(Vec::new());
+        network.visit(&mut values);
+        crate::model::adam::step(&self.adam(learning_rate)?, &values.0, &gradients, &self.moments)
+    }
+
+    #[cfg(not(feature = "gpu"))]
+    fn all_at_once(&self, _: &Network, _: &[Option<Tensor<1>>], _: f64) -> Option<Vec<(Tensor<1>, Vec<Tensor<1>>)>> {
+        None
+    }
+
+    /// The numbers of the next step, for Kiln's own kernels; `None` for another rule.
+    fn adam(&self, learning_rate: f64) -> Option<kiln_kernels::Adam> {
+        let Update::Adam(_, penalty) = self.update else { return None };
+        let (beta_1, beta_2) = BETAS;
+        let (time, learning_rate) = (self.time as i32 + 1, learning_rate as f32);
+        Some(kiln_kernels::Adam { beta_1, beta_2, epsilon: EPSILON, time, learning_rate, penalty })
+    }
+
     /// [`Optimizer::update`] on the CPU by Kiln's own kernel, to the same bits; `None` for another rule or device.
     fn in_one_pass(
         &self,
@@ -169,7 +198,7 @@ impl Optimizer {
         gradient: &Tensor<1>,
         moments: &[Tensor<1>],
     ) -> Option<(Tensor<1>, Vec<Tensor<1>>)> {
-        let Update::Adam(_, penalty) = self.update else { return None };
+        let rule = self.adam(learning_rate)?;
         let primitive = |tensor: &Tensor<1>| {
             let primitive = tensor.clone().try_into_primitive::<Flex>().ok()?;
             Some(primitive.to_contiguous())
@@ -181,10 +210,6 @@ impl Optimizer {
             [first, second] => Some([floats(first)?, floats(second)?]),
             _ => None,
         };
-        let (beta_1, beta_2) = BETAS;
-        let time = self.time as i32 + 1;
-        let rule =
-            kiln_kernels::Adam { beta_1, beta_2, epsilon: EPSILON, time, learning_rate: learning_rate as f32, penalty };
         let stepped = rule.step(floats(&value)?, floats(&gradient)?, before);
         let tensor = |values: Vec<f32>| {
             let len = values.len();
@@ -276,11 +301,26 @@ impl ModuleVisitor for Sizes {
     }
 }
 
+/// All trainable tensors, flat, in the same order.
+#[cfg(feature = "gpu")]
+struct Values(Vec<Tensor<1>>);
+
+#[cfg(feature = "gpu")]
+impl ModuleVisitor for Values {
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+        if param.is_require_grad() {
+            self.0.push(param.val().inner().flatten(0, D - 1));
+        }
+    }
+}
+
 /// Changes all trainable tensors, in the same order.
 struct Step<'a> {
     optimizer: &'a mut Optimizer,
     gradients: std::vec::IntoIter<Option<Tensor<1>>>,
     before: &'a mut std::vec::IntoIter<Vec<Tensor<1>>>,
+    /// What was computed for all together; else each is by itself.
+    ready: std::vec::IntoIter<(Tensor<1>, Vec<Tensor<1>>)>,
     learning_rate: f64,
 }
 
@@ -296,8 +336,9 @@ impl ModuleMapper for Step<'_> {
         };
         let (id, value, mapper) = param.consume();
         let shape = value.dims();
-        let (value, moments) =
-            self.optimizer.update(self.learning_rate, value.inner().flatten(0, D - 1), gradient, moments);
+        let (value, moments) = self.ready.next().unwrap_or_else(|| {
+            self.optimizer.update(self.learning_rate, value.inner().flatten(0, D - 1), gradient, moments)
+        });
         self.optimizer.moments.push(moments);
         Param::from_mapped_value(id, Tensor::from_inner(value.reshape(shape)).require_grad(), mapper)
     }

@@ -169,10 +169,14 @@ impl Trainer {
             (Input::Images(images), Some(frozen)) => Input::Features(frozen.features(images.without_autodiff())),
             (input, _) => input,
         };
-        let logits = seeded(&self.device, self.job.masks(0), || self.network.answer(input));
-        let loss = smoothed_cross_entropy(logits.clone(), targets.clone(), self.job.label_smoothing).mean();
-        let correct = count_correct(logits.without_autodiff(), targets.without_autodiff());
-        let metrics = Tensor::cat(vec![loss.clone().without_autodiff(), correct / rows as f32], 0);
+        let hidden = seeded(&self.device, self.job.masks(0), || self.network.hidden(input));
+        let (loss, metrics) = self.network.score(&hidden, &targets, self.job.label_smoothing).unwrap_or_else(|| {
+            let logits = self.network.logits(hidden);
+            let loss = smoothed_cross_entropy(logits.clone(), targets.clone(), self.job.label_smoothing).mean();
+            let correct = count_correct(logits.without_autodiff(), targets.without_autodiff());
+            let metrics = Tensor::cat(vec![loss.clone().without_autodiff(), correct / rows as f32], 0);
+            (loss, metrics)
+        });
         let gradients = slice::flat(&self.network, &mut loss.backward());
         self.change(gradients, learning_rate);
         metrics

@@ -204,11 +204,13 @@ impl Page {
             .with_context(|| format!("pressing {button}"))
     }
 
-    /// Chooses a file in a field.
-    pub async fn choose(&self, field: &str, file: &Path) -> Result<()> {
+    /// Chooses files in a field, all at one time.
+    pub async fn choose(&self, field: &str, files: &[&Path]) -> Result<()> {
         let selector = format!("[data-testid={field}]");
         let field = self.chrome.client.find(Locator::Css(&selector)).await?;
-        field.send_keys(&file.display().to_string()).await.with_context(|| format!("choosing a file in {selector}"))
+        // The driver takes one path a line.
+        let lines: Vec<String> = files.iter().map(|file| file.display().to_string()).collect();
+        field.send_keys(&lines.join("\n")).await.with_context(|| format!("choosing files in {selector}"))
     }
 
     /// Drops a file on the page.

@@ -77,7 +77,7 @@ fn every_file_is_exported_and_its_tool_agrees_with_the_page() {
         page.until_state("ready", LOAD).await?;
         page.read_a_one().await?;
         ensure(bars(page).await? != expected, || "an untrained network reads otherwise".into())?;
-        page.choose("model-import", safetensors).await?;
+        page.choose("model-import", &[safetensors]).await?;
         page.until_shown("[data-testid=file-note]", "on the shelf and open").await?;
         page.until("the model is open", SOON, |shown| shown.detail == "opened").await?;
         // The pad may lie between other pixels of the screen than before, so the drawing may not be the same.

@@ -1,7 +1,10 @@
 //! Teaching it your hand: draw and label, fine-tune with frozen convolutions, see what changed and what was forgotten.
 
+use std::path::Path;
+
 use anyhow::Result;
 use kiln_e2e::{Kind, Page, Site, ensure, play};
+use serde_json::Value;
 
 use crate::{LOAD, LONG, SOON};
 
@@ -127,6 +130,76 @@ fn ten_drawings_teach_it_and_both_accuracies_are_told() {
         page.press("keep-model").await?;
         page.until("it is kept", SOON, |shown| !shown.can("keep-model")).await?;
         assert_eq!(page.uncaught().await?, Vec::<String>::new());
+        Ok(())
+    });
+}
+
+/// Two IDX files of eighty images whose class shows as a bar: images and labels.
+fn bars() -> [Vec<u8>; 2] {
+    let words = |words: &[u32]| words.iter().flat_map(|word| word.to_be_bytes()).collect::<Vec<u8>>();
+    let (mut images, mut labels) = (words(&[0x803, 80, 28, 28]), words(&[0x801, 80]));
+    for label in 0..80_u32 {
+        images.extend((0..784).map(|pixel| if pixel / 56 == label % 10 + 2 { 220 } else { (pixel * 7 % 30) as u8 }));
+        labels.push((label % 10) as u8);
+    }
+    [images, labels]
+}
+
+/// The run's losses, batch by batch, from its exported file.
+async fn losses(page: &Page, folder: &Path) -> Result<(Vec<u8>, Value)> {
+    page.press("export").await?;
+    let file = std::fs::read(page.download("export-run", folder).await?)?;
+    let run: Value = serde_json::from_slice(&file)?;
+    Ok((file, run["metrics"]["loss"].clone()))
+}
+
+#[test]
+fn an_imported_set_is_kept_and_a_run_that_learned_from_it_is_replayed_from_its_file() {
+    play(Site::start(), Kind::Plain, async |page| {
+        let folder = tempfile::tempdir()?;
+        let folder = folder.path();
+        page.visit(BRIEF).await?;
+        page.until_state("ready", LOAD).await?;
+        page.press("train").await?;
+        page.until_state("finished", LONG).await?;
+
+        let files = [folder.join("bars-images"), folder.join("bars-labels")];
+        for (file, bytes) in files.iter().zip(bars()) {
+            std::fs::write(file, bytes)?;
+        }
+        page.press("mode-finetune").await?;
+        page.press("finetune-data").await?;
+        page.choose("set-import", &[&files[0], &files[1]]).await?;
+        page.press("data-set-0").await?;
+        page.press("finetune-data").await?;
+        page.press("train").await?;
+        page.until_state("finished", LONG).await?;
+        let (file, first) = losses(page, folder).await?;
+        ensure(first.as_array().is_some_and(|losses| losses.len() > 1), || format!("{first}"))?;
+
+        // Another visit has the set, and no need for the model: the file brings it.
+        page.visit("?device=cpu").await?;
+        page.until_state("ready", LOAD).await?;
+        page.press("mode-finetune").await?;
+        page.press("finetune-data").await?;
+        page.until_shown("[data-testid=data-set-0]", "bars").await?;
+        page.press("finetune-data").await?;
+        page.drop_file("kiln-run.json", &file).await?;
+        page.until_state("finished", LONG).await?;
+        assert_eq!(losses(page, folder).await?.1, first);
+
+        // Removed, it is gone for good, and the file says what it misses.
+        page.press("finetune-data").await?;
+        page.press("set-forget").await?;
+        page.until_run("no set", SOON, "return document.querySelector('[data-testid=data-set-0]') === null", |none| {
+            *none == true
+        })
+        .await?;
+        page.visit("?device=cpu").await?;
+        page.until_state("ready", LOAD).await?;
+        page.drop_file("kiln-run.json", &file).await?;
+        let missing = page.until("the file's failure", SOON, |shown| shown.state == "failed").await?;
+        ensure(missing.error.contains("bars") || missing.status.contains("bars"), || format!("{missing:?}"))?;
         Ok(())
     });
 }
