@@ -5,10 +5,11 @@
 
 mod common;
 
-use burn::tensor::Device;
+use burn::tensor::{Device, Tensor, TensorData};
 use common::digits;
 use futures_util::lock::Mutex;
 use kiln::device::{open_gpu, read};
+use kiln::model::block::{After, conv_relu_pool};
 use kiln::model::{Convolution, Network, NetworkConfig};
 use kiln::training::RunConfig;
 use kiln::training::config::Optimizer;
@@ -77,6 +78,60 @@ async fn forward_loss_and_gradients_agree_with_the_cpu() {
         assert!(largest_difference(&gpu_told[1], &cpu_told[1]) < 1e-5, "loss");
         assert!(largest_difference(gpu_gradients, cpu_gradients) < 1e-4, "gradients");
         assert!(cpu_gradients.iter().any(|g| g.abs() > 1e-2), "the gradients are not all small");
+    }
+}
+
+/// Numbers between -1 and 1 that look drawn, the same each time.
+fn numbers(len: usize, seed: u32) -> Vec<f32> {
+    let drawn = |at: u32| (at.wrapping_mul(2_654_435_761).wrapping_add(seed.wrapping_mul(40_503)) >> 8) % 2003;
+    (0..len as u32).map(|at| drawn(at) as f32 / 1001.0 - 1.0).collect()
+}
+
+#[wasm_bindgen_test]
+async fn a_convolution_of_any_shape_and_its_gradients_are_the_cpus() {
+    let Some(gpu) = gpu().await else { return };
+    let shapes = [
+        // images, input channels, rows, columns, output channels, pool, a dense layer after it
+        (3, 1, 6, 9, 4, true, false),
+        (5, 1, 5, 4, 12, false, true),
+        (9, 4, 7, 7, 20, true, true),
+        (2, 12, 2, 3, 8, true, false),
+        (6, 8, 3, 3, 16, false, true),
+        (1, 20, 5, 6, 12, false, false),
+        // No kernel is for it: burn's own operations.
+        (2, 3, 5, 5, 5, true, true),
+    ];
+    for (images, inputs, rows, columns, outputs, pool, dense) in shapes {
+        let mut found = Vec::new();
+        for device in [gpu.clone().autodiff(), Device::flex().autodiff()] {
+            let tensor = |shape: &[usize], seed| {
+                let values = numbers(shape.iter().product(), seed);
+                TensorData::new(values, shape.to_vec())
+            };
+            let input = Tensor::<4>::from_data(tensor(&[images, inputs, rows, columns], 1), &device).require_grad();
+            let weight = Tensor::<4>::from_data(tensor(&[outputs, inputs, 3, 3], 2), &device).require_grad();
+            let bias = Tensor::<1>::from_data(tensor(&[outputs], 3), &device).require_grad();
+            let after = After { pool, dense };
+            let output = conv_relu_pool(input.clone(), weight.clone(), bias.clone(), 1, after);
+            let [_, _, height, width] = output.dims();
+            let pull = Tensor::from_data(tensor(&[images, outputs, height, width], 4), &device);
+            let gradients = (output.clone() * pull).sum().backward();
+            let all = vec![
+                output.without_autodiff().flatten(0, 3),
+                input.grad(&gradients).expect("it was asked for").flatten(0, 3),
+                weight.grad(&gradients).expect("it was asked for").flatten(0, 3),
+                bias.grad(&gradients).expect("it was asked for"),
+            ];
+            found.push(read(all).await.unwrap());
+        }
+        for (what, (gpu, cpu)) in ["output", "input", "weight", "bias"].iter().zip(found[0].iter().zip(&found[1])) {
+            let difference = largest_difference(gpu, cpu);
+            let size = cpu.iter().fold(1.0, |most: f32, x| most.max(x.abs()));
+            assert!(
+                difference < 1e-5 * size,
+                "{what} of {images} × {inputs}×{rows}×{columns} → {outputs}: {difference}"
+            );
+        }
     }
 }
 

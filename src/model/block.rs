@@ -1,7 +1,6 @@
 //! The one block that the network is made of: convolution + bias + ReLU + pool, behind one function, so that faster
 //! operations can take its place without touching anything else. Called by [`super::network`] alone.
 
-use super::kernels::After;
 use burn::module::{Module, Param};
 use burn::nn::BatchNorm;
 use burn::tensor::{
@@ -9,6 +8,8 @@ use burn::tensor::{
     module::{conv2d, max_pool2d},
     ops::{ConvOptions, MaxPoolOptions},
 };
+
+pub use super::kernels::After;
 
 /// Convolution, bias, ReLU and, if asked for, a 2×2 maximum pool with stride 2.
 ///

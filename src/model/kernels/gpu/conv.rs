@@ -270,13 +270,16 @@ impl Forward {
     }
 }
 
+/// Tiles of a workgroup that makes the weights' gradients. More tiles mean fewer barriers; fewer, more lanes for each.
+const TILES: u32 = 4;
+
 /// The winner of a window that ReLU turned off; below it the winner's place: 0 1 over 2 3.
 const OFF: u32 = 4;
 
 /// The gradients of a layer. The first workgroups make those of weights and bias, the others the input's.
 ///
-/// A workgroup of the first kind makes one row of taps of [`Shape::step`] input and eight output channels; its lanes
-/// share the rows of all images and add up at the end.
+/// A workgroup of the first kind has [`TILES`] tiles: each is one row of taps of [`Shape::step`] input and eight output
+/// channels. The lanes of a tile share the rows of all images, and add up at the end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 struct Backward {
     shape: Shape,
@@ -288,7 +291,16 @@ struct Backward {
 impl Backward {
     /// Workgroups for the weights.
     fn weight_groups(&self) -> u32 {
+        self.tiles().div_ceil(TILES)
+    }
+
+    fn tiles(&self) -> u32 {
         self.shape.input_groups() * self.shape.outputs.div_ceil(8) * 3
+    }
+
+    /// Sums that a lane keeps for a tap, and the two of the bias.
+    fn kept(&self) -> u32 {
+        2 * self.shape.step() + 2
     }
 
     /// Loads four channels of the gradient (or of `output`) at a pixel or window.
@@ -315,17 +327,17 @@ impl Backward {
         let Shape { height, width, inputs: all_inputs, outputs, pool, .. } = *shape;
         let (rows, columns) = shape.output();
         let (inputs, groups, step) = (shape.input_groups(), shape.output_groups(), shape.step());
-        let blocks = outputs.div_ceil(8);
-        let (zero, bias_at) = (shape.zero(), shape.bias_at());
-        let kept = 2 * step;
+        let (zero, bias_at, kept) = (shape.zero(), shape.bias_at(), self.kept());
         let mut body = format!(
-            "let ky = group % 3u;
-let block = group / 3u % {blocks}u;
-let i = group / {}u;
+            "let tile = group * {TILES}u + lane % {TILES}u;
+let i = tile % {inputs}u;
+let ky = tile / {inputs}u % 3u;
+let block = min(tile / {}u, {}u);
 let o0 = block * 2u;
 let o1 = min(block * 2u + 1u, {}u);
 ",
-            3 * blocks,
+            3 * inputs,
+            outputs.div_ceil(8) - 1,
             groups - 1,
         );
         for half in 0..2 {
@@ -349,9 +361,10 @@ let o1 = min(block * 2u + 1u, {}u);
         };
         let _ = writeln!(
             body,
-            "for (var unit = lane; unit < images * {rows}u; unit += {LANES}u) {{
+            "for (var unit = lane / {TILES}u; unit < images * {rows}u; unit += {}u) {{
 let image = unit / {rows}u;
-let row = unit % {rows}u;"
+let row = unit % {rows}u;",
+            LANES / TILES,
         );
         let lines = if pool { 2 } else { 1 };
         for r in 0..lines {
@@ -413,62 +426,57 @@ let p{r}3 = select({zero}, input[(line{r} + min(column * 2u + 2u, {}u)) * {input
             body.push_str("p00 = p01; p01 = p02;\n");
         }
         body.push_str("}\n}\n");
-        // Sums over the lanes, one tap at a time.
+        // Sums over a tile's lanes, one tap at a time; the bias goes with the first. Each lane then has one of its tile's
+        // sums to store.
         for tap in 0..3 {
             for half in 0..2 {
                 for channel in 0..step {
-                    let _ = writeln!(
-                        body,
-                        "shared_sums[lane * {kept}u + {}u] = sum{tap}{half}{channel};",
-                        half * step + channel
-                    );
+                    let place = half * step + channel;
+                    let _ = writeln!(body, "shared_sums[lane * {kept}u + {place}u] = sum{tap}{half}{channel};");
+                }
+                if tap == 0 {
+                    let place = 2 * step + half;
+                    let _ = writeln!(body, "shared_sums[lane * {kept}u + {place}u] = bias{half};");
                 }
             }
-            self.sum_lanes(&mut body, kept);
             let _ = writeln!(
                 body,
-                "if (lane < {kept}u && o0 + lane / {step}u < {groups}u) {{
-let o = (o0 + lane / {step}u) * 4u;
-let at = i * {step}u + lane % {step}u;"
+                "workgroupBarrier();
+{{ let k = lane / {TILES}u; var total = vec4f();
+if (k < {kept}u && tile < {}u) {{
+for (var other = lane % {TILES}u; other < {LANES}u; other += {TILES}u) {{ total += shared_sums[other * {kept}u + k]; }}
+let o = (o0 + k / {step}u) * 4u;
+if (k < {}u && o < {outputs}u) {{
+let at = i * {step}u + k % {step}u;",
+                self.tiles(),
+                2 * step,
             );
             for (at, part) in XYZW.into_iter().enumerate() {
                 let _ = writeln!(
                     body,
-                    "gradients[((o + {at}u) * {all_inputs}u + at) * 9u + ky * 3u + {tap}u] = shared_sums[lane].{part};"
+                    "gradients[((o + {at}u) * {all_inputs}u + at) * 9u + ky * 3u + {tap}u] = total.{part};"
                 );
             }
-            body.push_str("}\nworkgroupBarrier();\n");
+            body.push_str("}\n");
+            if tap == 0 {
+                let _ = writeln!(
+                    body,
+                    "let half = o0 + k - {}u;
+if (k >= {}u && i == 0u && ky == 0u && half < {groups}u) {{",
+                    2 * step,
+                    2 * step,
+                );
+                for (at, part) in XYZW.into_iter().enumerate() {
+                    let _ = writeln!(body, "gradients[{bias_at}u + half * 4u + {at}u] = total.{part};");
+                }
+                body.push_str("}\n");
+            }
+            body.push_str("} }\n");
+            if tap < 2 {
+                body.push_str("workgroupBarrier();\n");
+            }
         }
-        body.push_str("if (i == 0u && ky == 0u) {\n");
-        for half in 0..2 {
-            let _ = writeln!(body, "shared_sums[lane * 2u + {half}u] = bias{half};");
-        }
-        self.sum_lanes(&mut body, 2);
-        let _ = writeln!(body, "if (lane < 2u && o0 + lane < {groups}u) {{");
-        for (at, part) in XYZW.into_iter().enumerate() {
-            let _ = writeln!(body, "gradients[{bias_at}u + (o0 + lane) * 4u + {at}u] = shared_sums[lane].{part};");
-        }
-        body.push_str("}\n}\n");
         body
-    }
-
-    /// Adds up `shared_sums`, which has `kept` values of each lane, into its first ones.
-    fn sum_lanes(&self, body: &mut String, kept: u32) {
-        let parts = LANES / kept;
-        let _ = writeln!(
-            body,
-            "workgroupBarrier();
-{{ var total = vec4f();
-for (var other = lane / {kept}u; other < {LANES}u; other += {parts}u) {{ total += shared_sums[other * {kept}u + lane % {kept}u]; }}
-workgroupBarrier();
-shared_sums[lane] = total;
-workgroupBarrier();
-total = vec4f();
-if (lane < {kept}u) {{ for (var part = 0u; part < {parts}u; part++) {{ total += shared_sums[part * {kept}u + lane]; }} }}
-workgroupBarrier();
-if (lane < {kept}u) {{ shared_sums[lane] = total; }} }}
-workgroupBarrier();"
-        );
     }
 
     fn input_body(&self) -> String {
@@ -598,7 +606,7 @@ impl Program for Backward {
         format!(
             "var<workgroup> shared_sums: array<vec4f, {}>;
 fn unpack(word: u32) -> vec4u {{ return vec4u(word & 255u, (word >> 8u) & 255u, (word >> 16u) & 255u, word >> 24u); }}",
-            LANES * 2 * self.shape.step()
+            LANES * self.kept()
         )
     }
 
