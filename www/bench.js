@@ -164,6 +164,19 @@ async function measure(options) {
       if (o.device === 'webgpu')
         for (const key of Object.keys(counts)) result[`gpu_${key}_per_step`] = (counts[key] - from[key]) / times.length;
     }
+    if (o.parts) {
+      // What else a run does: a batch's augmentation, and an epoch of fine-tuning with the convolutions frozen.
+      const taken = [];
+      for (let i = 0; i < 50; i++) {
+        const indices = source.next().value;
+        const before = performance.now();
+        for (let again = 0; again < 10; again++) bench.augment(indices);
+        taken.push((performance.now() - before) / 10);
+      }
+      result.augment_ms = median(taken);
+      [result.features_ms, result.frozen_epoch_ms] = await bench.frozen(10000);
+      result.whole_epoch_ms = (result.step_ms_median * 10000) / o.batch;
+    }
     if (!o.noInfer) {
       const timed = async (size, times) => {
         const taken = [];

@@ -3,21 +3,24 @@
 
 use burn::tensor::{Tensor, TensorData};
 use wasm_bindgen::prelude::*;
+use web_time::Instant;
 
 use super::helper::Helpers;
-use crate::data::augment::Changes;
+use crate::data::augment::{Augmentation, Changes};
 use crate::data::{CLASSES, Images, PIXELS, SIDE};
 use crate::device::{DeviceLost, Opened, read};
-use crate::model::Network;
+use crate::model::{Input, Network, NetworkConfig, Trainable};
 use crate::protocol::{DeviceKind, DeviceReason};
 use crate::training::RunConfig;
 use crate::training::crew::{Crew, Team};
+use crate::training::source::{Features, Source};
 use crate::training::trainer::{Batch, Trainer, pick};
 
 /// The article's network, or one of other filters, in training on a data set that the caller brings.
 #[wasm_bindgen]
 pub struct Bench {
     device: Opened,
+    config: NetworkConfig,
     images: Images,
     trainer: Trainer,
     team: Team,
@@ -65,7 +68,7 @@ impl Bench {
         let workers = helpers.len() + 1;
         let mut team = Team::new(helpers);
         team.ask_for(Some(workers));
-        Ok(Bench { device: opened, images: Images { pixels, labels }, trainer, team, workers })
+        Ok(Bench { device: opened, config: config.network, images: Images { pixels, labels }, trainer, team, workers })
     }
 
     /// How many work on a step.
@@ -87,6 +90,47 @@ impl Bench {
             self.trainer.step(batch, learning_rate)
         };
         Ok(if read_loss { read(vec![metrics]).await.map_err(thrown)?[0][0] } else { 0.0 })
+    }
+
+    /// Makes a batch of the images at `indices` with the page's strongest augmentation; how many images it has.
+    pub fn augment(&self, indices: Vec<u32>) -> usize {
+        let batch = pick(&self.images, &indices, |index| Changes::draw(&Augmentation::ROBUST, 1, 1, index));
+        batch.labels.len()
+    }
+
+    /// An epoch of the first `count` images in batches of 128 with the convolutions frozen: milliseconds for what they
+    /// make of each image, which is kept, and for the epoch itself.
+    ///
+    /// # Errors
+    /// The device was lost.
+    pub async fn frozen(&self, count: usize) -> Result<Vec<f64>, JsValue> {
+        const BATCH: usize = 128;
+        let indices: Vec<u32> = (0..count.min(self.images.labels.len()) as u32).collect();
+        let started = Instant::now();
+        let network = self.trainer.network();
+        let mut features = Features { len: network.feature_len(), ..Features::default() };
+        for batch in indices.chunks(BATCH) {
+            let Input::Images(images) = Source::from(&self.images).gather(batch, batch.len(), &self.device.device)
+            else {
+                unreachable!("images give images")
+            };
+            let made = read(vec![network.features(images).flatten(0, 1)]).await.map_err(thrown)?;
+            features.values.extend(made.concat());
+            features.labels.extend(batch.iter().map(|&index| self.images.labels[index as usize]));
+        }
+        let prepared = started.elapsed();
+        let mut config = RunConfig::default();
+        config.network = self.config.clone();
+        let training = self.device.device.clone().autodiff();
+        let weights = network.to_bytes().await.map_err(thrown)?;
+        let network = Network::from_bytes(&config.network, &weights, &training).map_err(thrown)?;
+        let mut trainer = Trainer::new(network.freeze(Trainable::Dense), &config, &self.device.device);
+        let started = Instant::now();
+        for batch in indices.chunks(BATCH) {
+            let batch = Batch::gather(&features, batch, batch.len(), CLASSES, trainer.device());
+            read(vec![trainer.step(batch, 1e-3)]).await.map_err(thrown)?;
+        }
+        Ok([prepared, started.elapsed()].map(|time| time.as_secs_f64() * 1000.0).into())
     }
 
     /// `count × 10` logits of `count × 784` pixels.
