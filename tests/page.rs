@@ -77,6 +77,15 @@ async fn the_page_is_usable_before_the_worker_is_there() {
 }
 
 #[wasm_bindgen_test]
+async fn a_device_that_opens_after_all_data_came_makes_it_ready() {
+    let page = mount(read([]));
+    page.tell([Event::Ready { version: VERSION }, data(4)]).await;
+    assert_eq!(page.state(), ("loading".into(), "data".into()));
+    page.tell([opened()]).await;
+    assert_eq!(page.state().0, "ready");
+}
+
+#[wasm_bindgen_test]
 async fn a_run_from_the_click_to_the_test() {
     let page = Mounted::ready().await;
     let train = page.get("train");

@@ -436,6 +436,13 @@ impl PageState {
             )
     }
 
+    /// Ready once device and data are both here, whichever came first.
+    fn become_ready(&mut self, now: f64) {
+        if self.has_data() && self.phase == Phase::LoadingData && self.device.is_some() {
+            self.set_phase(Phase::Ready, now);
+        }
+    }
+
     /// Whether all of the data is here.
     pub fn has_data(&self) -> bool {
         self.data.total_shards > 0 && self.data.shards >= self.data.total_shards
@@ -596,6 +603,7 @@ impl PageState {
             Event::Ready { .. } => self.set_phase(Phase::LoadingData, now),
             Event::Opened { device, name, reason } => {
                 self.device = Some(Device { kind: device, name, reason });
+                self.become_ready(now);
                 let mut requests = self.read_again(now);
                 self.working = None;
                 if self.workers.is_some() {
@@ -607,9 +615,7 @@ impl PageState {
             }
             Event::Data(progress) => {
                 self.data = progress;
-                if self.has_data() && self.phase == Phase::LoadingData && self.device.is_some() {
-                    self.set_phase(Phase::Ready, now);
-                }
+                self.become_ready(now);
                 return self.begin_pending();
             }
             Event::Started { .. } => {}
