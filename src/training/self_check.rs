@@ -1,29 +1,41 @@
-//! Whether a GPU can be trusted: one forward pass, held against the CPU's. Called once, when a GPU was opened.
+//! Whether a GPU can be trusted: one forward pass and two training steps, held against the CPU's. Called once, when a GPU
+//! was opened; the usual network's programs are compiled by it, so that the first click finds them ready.
 
 use burn::tensor::{Device, Tensor, TensorData};
 
-use crate::data::{PIXELS, SIDE};
+use super::RunConfig;
+use super::trainer::{Batch, Trainer};
+use crate::data::{CLASSES, Images, PIXELS, SIDE};
 use crate::device::{DeviceLost, read};
-use crate::model::{Network, NetworkConfig};
+use crate::model::Network;
 
-/// The largest difference that one forward pass may show between GPU and CPU before the GPU is distrusted. Seen:
-/// about 1e-6.
+/// The largest difference that a logit or a loss may show between GPU and CPU before the GPU is distrusted. Seen: about
+/// 1e-6.
 pub const SELF_CHECK_TOLERANCE: f32 = 1e-3;
 
-/// Runs one forward pass on the GPU and on the CPU and gives the largest difference of a logit. A kernel that failed
-/// is silent in a browser: only its numbers tell.
+/// Computes the same on the GPU and on the CPU and gives the largest difference of a logit or a loss. A kernel that
+/// failed is silent in a browser: only its numbers tell.
 ///
 /// # Errors
 /// The GPU was lost.
 pub async fn self_check(gpu: &Device) -> Result<f32, DeviceLost> {
-    let mut logits = Vec::new();
+    let config = RunConfig::default();
+    let pixels: Vec<u8> = (0..2 * PIXELS).map(|i| (i % 13 * 21) as u8).collect();
+    let images = Images { pixels, labels: vec![3, 8] };
+    let mut found = Vec::new();
     for device in [gpu, &Device::flex()] {
-        let network = Network::new(&NetworkConfig::default(), 1, device).expect("the default network can be built");
-        let image: Vec<f32> = (0..PIXELS).map(|i| (i % 13) as f32 / 12.0).collect();
-        let image = Tensor::from_data(TensorData::new(image, [1, 1, SIDE, SIDE]), device);
-        logits.push(read(vec![network.forward(image).flatten(0, 1)]).await?.remove(0));
+        let network = Network::new(&config.network, 1, &device.clone().autodiff());
+        let mut trainer = Trainer::new(network.expect("the default network can be built"), &config, device);
+        let image = images.pixels[..PIXELS].iter().map(|&pixel| f32::from(pixel) / 255.0).collect();
+        let image = Tensor::from_data(TensorData::new::<f32, _>(image, [1, 1, SIDE, SIDE]), device);
+        let mut told = read(vec![trainer.network().forward(image).flatten(0, 1)]).await?.remove(0);
+        for _ in 0..2 {
+            let batch = Batch::of(&images, CLASSES, trainer.device());
+            told.push(read(vec![trainer.step(batch, config.learning_rate)]).await?[0][0]);
+        }
+        found.push(told);
     }
-    let difference = logits[0].iter().zip(&logits[1]).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+    let difference = found[0].iter().zip(&found[1]).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
     // A NaN is lost in `max`; it is a difference without bound.
-    Ok(if logits[0].iter().all(|x| x.is_finite()) { difference } else { f32::INFINITY })
+    Ok(if found[0].iter().all(|x| x.is_finite()) { difference } else { f32::INFINITY })
 }

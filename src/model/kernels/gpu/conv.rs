@@ -4,6 +4,7 @@
 //! the output's channels in groups of [`Convolution::step`] and four. Maps lie as `[image][row][column][channel]`, the
 //! weights as `[tap][in][out]` ([`Pack`]); those of a first layer with one channel as they are.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use burn_cubecl::cubecl::server::Handle;
@@ -87,6 +88,28 @@ impl Shape {
     /// Where the bias follows the weights in a buffer of gradients.
     fn bias_at(&self) -> usize {
         (9 * (self.inputs * self.outputs) as usize).next_multiple_of(ALIGNMENT)
+    }
+}
+
+/// Statements that only some blocks need, gathered by what they need.
+#[derive(Default)]
+struct Guarded(BTreeMap<String, String>);
+
+impl Guarded {
+    fn push<const N: usize>(&mut self, needs: [(bool, &str); N], statement: String) {
+        let needs: Vec<&str> = needs.into_iter().filter(|(needed, _)| *needed).map(|(_, name)| name).collect();
+        let statements = self.0.entry(needs.join(" && ")).or_default();
+        statements.push_str(&statement);
+        statements.push('\n');
+    }
+
+    fn write(self, body: &mut String) {
+        for (needs, statements) in self.0 {
+            let _ = match needs.as_str() {
+                "" => write!(body, "{statements}"),
+                needs => write!(body, "if ({needs}) {{\n{statements}}}\n"),
+            };
+        }
     }
 }
 
@@ -204,15 +227,21 @@ let column{r} = u32(clamp(x{r}, 0, {}));",
                     );
                 }
             }
+            // Without a pool a last odd row or column is half a block.
+            let (odd_rows, odd_columns) = (!pool && height % 2 == 1, !pool && width % 2 == 1);
+            let mut sums = Guarded::default();
             for pixel in 0..4 {
+                let (r, c) = (pixel / 2, pixel % 2);
+                let needs = [(odd_rows && r == 1, "in_y2"), (odd_columns && c == 1, "in_x2")];
                 for tap in 0..9 {
-                    let value = format!("p{}{}", pixel / 2 + tap / 3, pixel % 2 + tap % 3);
+                    let value = format!("p{}{}", r + tap / 3, c + tap % 3);
                     for channel in 0..step {
                         let value = shape.channel(&value, channel);
-                        let _ = writeln!(body, "sum{image}{pixel} += {value} * w{tap}{channel};");
+                        sums.push(needs, format!("sum{image}{pixel} += {value} * w{tap}{channel};"));
                     }
                 }
             }
+            sums.write(&mut body);
             body.push_str("}\n");
         }
         body.push_str("}\nlet b = bias[o];\n");
@@ -559,14 +588,24 @@ let column{r} = u32(clamp(x{r}, 0, {}));",
                     }
                 }
             }
+            // A last odd row or column is half a block, and no window reaches below or right of it.
+            let (odd_rows, odd_columns) = (height % 2 == 1, width % 2 == 1);
+            let [row, column] = if pool { ["in_y1", "in_x1"] } else { ["in_y2", "in_x2"] };
+            let mut sums = Guarded::default();
             for pixel in 0..4 {
                 for tap in 0..9 {
-                    let gradient = format!("d{}{}", pixel / 2 + 2 - tap / 3, pixel % 2 + 2 - tap % 3);
-                    let each = (0..step).map(|channel| format!("dot({gradient}, w{tap}{channel})"));
+                    let (r, c) = (pixel / 2 + 2 - tap / 3, pixel % 2 + 2 - tap % 3);
+                    let beyond = if pool { 1 } else { 2 };
+                    let needs = [
+                        (odd_rows && (r >= beyond || pixel / 2 == 1), row),
+                        (odd_columns && (c >= beyond || pixel % 2 == 1), column),
+                    ];
+                    let each = (0..step).map(|channel| format!("dot(d{r}{c}, w{tap}{channel})"));
                     let each = each.collect::<Vec<_>>().join(", ");
-                    let _ = writeln!(body, "sum{image}{pixel} += {}({each});", shape.element());
+                    sums.push(needs, format!("sum{image}{pixel} += {}({each});", shape.element()));
                 }
             }
+            sums.write(&mut body);
             body.push_str("}\n");
         }
         body.push_str("}\n");
