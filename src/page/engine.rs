@@ -8,17 +8,16 @@
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
-use js_sys::Function;
 use wasm_bindgen::closure::Closure;
 use wasm_bindgen::{JsCast, JsValue};
 use wasm_bindgen_futures::spawn_local;
 use web_sys::{ErrorEvent, MessageEvent, Worker, WorkerOptions, WorkerType};
 
-use super::browser::{after, document, window};
+use super::browser::{after, document};
 use super::device;
 use super::state::DeviceChoice;
 use crate::protocol::{Command, DeviceKind, DeviceReason, Event, Failure, VERSION};
-use crate::web::{WebError, field, pack, unpack};
+use crate::web::{LIFE_LOCK, WebError, ask_for_lock, field, pack, unpack};
 
 /// How long a worker may take until it listens.
 const READY_SECONDS: u32 = 30;
@@ -113,7 +112,7 @@ impl Inner {
         };
         // A name that no other tab has: locks are shared by all pages of an origin.
         let name = format!("{}-{id}-{}", js_sys::Date::now(), js_sys::Math::random());
-        let lock = format!("kiln-engine-{name}");
+        let lock = format!("{LIFE_LOCK}{name}");
         let options = WorkerOptions::new();
         options.set_type(WorkerType::Module);
         options.set_name(&name);
@@ -173,10 +172,7 @@ impl Inner {
             after(LAST_WORDS_MS, move || this.died(id, String::new()));
         });
         // Outside of a secure context there are no Web Locks; errors are heard there too.
-        let locks = field(window().navigator().as_ref(), "locks");
-        if let Ok(request) = field(&locks, "request").dyn_into::<Function>() {
-            let _ = request.call2(&locks, &lock.into(), &granted);
-        }
+        let _ = ask_for_lock(lock, &granted);
     }
 
     fn died(&self, id: u32, message: String) {

@@ -7,17 +7,17 @@ use std::collections::VecDeque;
 use std::rc::Rc;
 
 use futures_channel::oneshot;
-use js_sys::{Array, Float32Array, Function, Uint8Array};
+use js_sys::{Array, Float32Array, Uint8Array};
 use serde::{Deserialize, Serialize};
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::spawn_local;
 use web_sys::{DedicatedWorkerGlobalScope, ErrorEvent, MessageEvent, Worker, WorkerOptions, WorkerType};
 
-use super::port::{self, LIFE_LOCK};
+use super::port;
 use crate::data::Images;
 use crate::training::crew::{Answer, Crew, Work};
 use crate::training::slice::{self, Job, Part};
-use crate::web::{WebError, field};
+use crate::web::{LIFE_LOCK, WebError, ask_for_lock, field};
 
 /// A worker with such a name is a helper.
 const NAME: &str = "helper-";
@@ -171,11 +171,8 @@ impl Helper {
 fn watch(name: &str, helper: &Rc<Helper>, living: &Rc<RefCell<Vec<Rc<Helper>>>>) {
     let (helper, living) = (helper.clone(), living.clone());
     let granted = Closure::once_into_js(move || helper.die(&living));
-    let locks = field(&field(&js_sys::global(), "navigator"), "locks");
     // Without Web Locks a helper that ends without a word is not noticed; errors are.
-    if let Ok(request) = field(&locks, "request").dyn_into::<Function>() {
-        let _ = request.call2(&locks, &format!("{LIFE_LOCK}{name}").into(), &granted);
-    }
+    let _ = ask_for_lock(&format!("{LIFE_LOCK}{name}"), &granted);
 }
 
 fn request(work: &Work) -> Result<JsValue, WebError> {

@@ -3,17 +3,14 @@
 use futures_channel::mpsc::UnboundedSender;
 use futures_channel::oneshot;
 use futures_util::future::{Either, select};
-use js_sys::{Function, Promise};
+use js_sys::Promise;
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::JsFuture;
 use web_sys::{DedicatedWorkerGlobalScope, MessageChannel, MessageEvent};
 
 use super::Input;
 use crate::protocol::Event;
-use crate::web::{WebError, field, pack, unpack};
-
-/// The name of a worker's life lock begins so and ends with the worker's own name.
-pub const LIFE_LOCK: &str = "kiln-engine-";
+use crate::web::{LIFE_LOCK, WebError, ask_for_lock, field, pack, unpack};
 
 fn scope() -> DedicatedWorkerGlobalScope {
     js_sys::global().unchecked_into()
@@ -73,15 +70,12 @@ pub fn name() -> String {
 /// The browser has no Web Locks (an insecure address) or refuses.
 pub async fn hold_life_lock() -> Result<(), WebError> {
     let name = format!("{LIFE_LOCK}{}", name());
-    // web-sys has Web Locks behind a flag only.
-    let locks = field(&scope().navigator(), "locks");
-    let request: Function = field(&locks, "request").dyn_into().map_err(|_| WebError("no Web Locks".into()))?;
     let (held, granted) = oneshot::channel();
     let callback = Closure::once_into_js(move |_lock: JsValue| {
         let _ = held.send(()); // the receiver waits below
         Promise::new(&mut |_, _| {}) // never settles: the lock is held for life
     });
-    let asked: Promise = request.call2(&locks, &name.into(), &callback)?.unchecked_into();
+    let asked = ask_for_lock(&name, &callback)?;
     // What is asked for settles only if it is refused.
     match select(granted, JsFuture::from(asked)).await {
         Either::Left((Ok(()), _)) => Ok(()),

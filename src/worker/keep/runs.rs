@@ -10,7 +10,7 @@ use super::{Beginning, Task, sets};
 use crate::protocol::{Command, Event, RunId};
 use crate::shelf::{ModelCard, StorageTrouble, clean_name, fresh_name};
 use crate::training::History;
-use crate::web::field;
+use crate::web::{LIFE_LOCK, field};
 use crate::worker::port;
 
 /// Ended runs that can still be put on the shelf, at most.
@@ -223,7 +223,7 @@ async fn living() -> Vec<String> {
         let asked: js_sys::Promise = query.call0(&locks).ok()?.dyn_into().ok()?;
         let held: js_sys::Array = field(&JsFuture::from(asked).await.ok()?, "held").dyn_into().ok()?;
         let names = held.iter().filter_map(|lock| field(&lock, "name").as_string());
-        Some(names.filter_map(|name| name.strip_prefix(port::LIFE_LOCK).map(str::to_owned)).collect())
+        Some(names.filter_map(|name| name.strip_prefix(LIFE_LOCK).map(str::to_owned)).collect())
     }
     // Without Web Locks nobody knows: what was left is offered.
     held().await.unwrap_or_default()
