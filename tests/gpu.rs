@@ -139,9 +139,10 @@ async fn a_convolution_of_any_shape_and_its_gradients_are_the_cpus() {
 async fn the_loss_falls_as_it_does_on_the_cpu() {
     let Some(gpu) = gpu().await else { return };
     let mut runs = Vec::new();
+    let run = RunConfig { network: config(), label_smoothing: 0.1, weight_decay: 0.01, ..RunConfig::default() };
     for device in [gpu, Device::flex()] {
         let network = Network::new(&config(), 4, &device.clone().autodiff()).unwrap();
-        let mut trainer = Trainer::new(network, &RunConfig::default(), &device);
+        let mut trainer = Trainer::new(network, &run, &device);
         let mut losses = Vec::new();
         for _ in 0..12 {
             let batch = Batch::gather(&digits(8, 2), &[0, 1, 2, 3, 4, 5, 6, 7], 8, 10, trainer.device());
@@ -156,19 +157,27 @@ async fn the_loss_falls_as_it_does_on_the_cpu() {
 #[wasm_bindgen_test]
 async fn the_optimizers_state_is_read_and_goes_on_there() {
     let Some(gpu) = gpu().await else { return };
-    let run = RunConfig { network: config(), optimizer: Optimizer::AdamW, clip_norm: 0.5, ..RunConfig::default() };
-    let batch = || Batch::gather(&digits(8, 2), &[0, 1, 2, 3, 4, 5, 6, 7], 8, 10, &gpu.clone().autodiff());
-    let training = gpu.clone().autodiff();
-    let mut whole = Trainer::new(Network::new(&config(), 4, &training).unwrap(), &run, &gpu);
-    for _ in 0..3 {
-        whole.step(batch(), 5e-3);
-    }
-    let (weights, state) = (whole.network().to_bytes().await.unwrap(), whole.optimizer_bytes().await.unwrap());
-    let mut resumed = Trainer::new(Network::from_bytes(&config(), &weights, &training).unwrap(), &run, &gpu);
-    resumed.restore(3, &state).unwrap();
-    for _ in 0..3 {
-        let losses = [whole.step(batch(), 5e-3), resumed.step(batch(), 5e-3)];
-        let losses = read(losses.into()).await.unwrap();
-        assert!((losses[0][0] - losses[1][0]).abs() < 1e-5, "{losses:?}");
+    let run = RunConfig { network: config(), ..RunConfig::default() };
+    // Adam is one program for all tensors, with a penalty or without; the others are burn's.
+    let runs = [
+        run.clone(),
+        RunConfig { weight_decay: 0.01, ..run.clone() },
+        RunConfig { optimizer: Optimizer::AdamW, clip_norm: 0.5, ..run },
+    ];
+    for run in runs {
+        let batch = || Batch::gather(&digits(8, 2), &[0, 1, 2, 3, 4, 5, 6, 7], 8, 10, &gpu.clone().autodiff());
+        let training = gpu.clone().autodiff();
+        let mut whole = Trainer::new(Network::new(&config(), 4, &training).unwrap(), &run, &gpu);
+        for _ in 0..3 {
+            whole.step(batch(), 5e-3);
+        }
+        let (weights, state) = (whole.network().to_bytes().await.unwrap(), whole.optimizer_bytes().await.unwrap());
+        let mut resumed = Trainer::new(Network::from_bytes(&config(), &weights, &training).unwrap(), &run, &gpu);
+        resumed.restore(3, &state).unwrap();
+        for _ in 0..3 {
+            let losses = [whole.step(batch(), 5e-3), resumed.step(batch(), 5e-3)];
+            let losses = read(losses.into()).await.unwrap();
+            assert!((losses[0][0] - losses[1][0]).abs() < 1e-5, "{losses:?}");
+        }
     }
 }
