@@ -29,6 +29,13 @@ pub struct Stepped {
 }
 
 impl Adam {
+    /// What the first moment is multiplied by, and what is added to the second one's root: the moments begin at zero, and
+    /// this makes up for it.
+    pub fn corrected(&self) -> (f32, f32) {
+        let correction = (1.0 - self.beta_2.powi(self.time)).sqrt();
+        (correction / (1.0 - self.beta_1.powi(self.time)), self.epsilon * correction)
+    }
+
     /// One step. `moments` are those of the step before.
     ///
     /// # Panics
@@ -39,9 +46,7 @@ impl Adam {
         let zeros = if moments.is_none() { vec![0.0; len] } else { Vec::new() };
         let [first, second] = moments.unwrap_or([&zeros, &zeros]);
         assert!(first.len() == len && second.len() == len, "two moments for each value");
-        let correction = (1.0 - self.beta_2.powi(self.time)).sqrt();
-        let factor = correction / (1.0 - self.beta_1.powi(self.time));
-        let epsilon = self.epsilon * correction;
+        let (factor, epsilon) = self.corrected();
         let mut stepped = Stepped { values: vec![0.0; len], moments: [vec![0.0; len], vec![0.0; len]] };
         let [new_first, new_second] = &mut stepped.moments;
         let made = stepped.values.iter_mut().zip(new_first).zip(new_second);

@@ -97,6 +97,7 @@ fn taps(shape: &Shape, y: usize, x: usize) -> impl Iterator<Item = (usize, usize
 }
 
 /// Sums over taps and `from` channels (of `stride` floats a pixel) into `to` channels, beginning with `start`.
+#[cfg_attr(all(feature = "relaxed", target_arch = "wasm32"), target_feature(enable = "relaxed-simd"))]
 fn convolve(
     shape: &Shape,
     input: &[f32],
@@ -122,7 +123,9 @@ fn convolve(
                     let start = start.as_ptr().add(block * BLOCK);
                     let mut sums = [[F4::load(start), F4::load(start.add(4))]; 4];
                     for (tap, seen) in taps(shape, y, x) {
-                        let rows = images.map(|image| input.as_ptr().add(image + seen * stride));
+                        let [a, b, c, d] = images;
+                        let at = |image: usize| input.as_ptr().add(image + seen * stride);
+                        let rows = [at(a), at(b), at(c), at(d)];
                         let weights = packed.as_ptr().add((tap * blocks + block) * from * BLOCK);
                         for channel in 0..from {
                             let weights = weights.add(channel * BLOCK);
@@ -150,6 +153,7 @@ fn convolve(
 
 /// Sums input × gradient over images and pixels for each tap: four input by eight output channels at a time, over as
 /// many images as the first cache holds.
+#[cfg_attr(all(feature = "relaxed", target_arch = "wasm32"), target_feature(enable = "relaxed-simd"))]
 fn weight_gradient(shape: &Shape, input: &[f32], gradient: &[f32], padded: usize) -> Vec<f32> {
     const CACHE: usize = 6_000; // floats
     let Shape { batch, height, width, inputs, outputs } = *shape;
@@ -157,47 +161,45 @@ fn weight_gradient(shape: &Shape, input: &[f32], gradient: &[f32], padded: usize
     let group = (CACHE / (pixels * (inputs + padded))).max(1);
     // [tap][input][padded outputs]
     let mut sums = vec![0.0; 9 * inputs * padded];
-    for first in (0..batch).step_by(group) {
-        let images = first..batch.min(first + group);
-        for tap in 0..9 {
-            // The rows and columns whose tap falls inside.
-            let inside = |offset: usize, side: usize| 1usize.saturating_sub(offset)..side.min(side + 1 - offset);
-            let (ys, xs) = (inside(tap / 3, height), inside(tap % 3, width));
-            for channel in (0..inputs).step_by(4) {
-                let rows: [usize; 4] = core::array::from_fn(|row| (channel + row).min(inputs - 1));
-                for block in (0..padded).step_by(BLOCK) {
-                    // SAFETY: `tap`, a channel below `inputs` and a block of `padded` floats lie in `sums`; an image, a pixel whose
-                    // tap falls inside and a channel lie in `input`, and so does the block in `gradient`.
-                    unsafe {
-                        let at = |row: usize| (tap * inputs + rows[row]) * padded + block;
-                        let mut totals: [[F4; 2]; 4] = core::array::from_fn(|row| {
-                            let from = sums.as_ptr().add(at(row));
-                            [F4::load(from), F4::load(from.add(4))]
-                        });
-                        for image in images.clone() {
-                            for y in ys.clone() {
-                                let mut to =
-                                    gradient.as_ptr().add(((image * height + y) * width + xs.start) * padded + block);
-                                let seen = (image * height + y + tap / 3 - 1) * width + xs.start + tap % 3 - 1;
-                                let mut from = input.as_ptr().add(seen * inputs);
-                                for _ in xs.clone() {
-                                    let (left, right) = (F4::load(to), F4::load(to.add(4)));
-                                    for (&row, totals) in rows.iter().zip(&mut totals) {
-                                        let value = F4::load_splat(from.add(row));
-                                        totals[0] = totals[0].add_product(value, left);
-                                        totals[1] = totals[1].add_product(value, right);
-                                    }
-                                    from = from.wrapping_add(inputs);
-                                    to = to.wrapping_add(padded);
-                                }
-                            }
+    // Where input and gradient lie for all pixels of some images whose tap falls inside: one long loop goes over them
+    // instead of three short ones, each of whose ends the processor would guess wrong.
+    let mut pairs: Vec<(usize, usize)> = Vec::new();
+    for (first, tap) in (0..batch).step_by(group).flat_map(|first| (0..9).map(move |tap| (first, tap))) {
+        let inside = |offset: usize, side: usize| 1usize.saturating_sub(offset)..side.min(side + 1 - offset);
+        pairs.clear();
+        for image in first..batch.min(first + group) {
+            for y in inside(tap / 3, height) {
+                for x in inside(tap % 3, width) {
+                    let seen = (image * height + y + tap / 3 - 1) * width + x + tap % 3 - 1;
+                    pairs.push((seen * inputs, ((image * height + y) * width + x) * padded));
+                }
+            }
+        }
+        for channel in (0..inputs).step_by(4) {
+            let rows: [usize; 4] = core::array::from_fn(|row| (channel + row).min(inputs - 1));
+            for block in (0..padded).step_by(BLOCK) {
+                // SAFETY: `tap`, a channel below `inputs` and a block of `padded` floats lie in `sums`; an image, a pixel whose
+                // tap falls inside and a channel lie in `input`, and so does the block in `gradient`.
+                unsafe {
+                    let at = |row: usize| (tap * inputs + rows[row]) * padded + block;
+                    let mut totals: [[F4; 2]; 4] = core::array::from_fn(|row| {
+                        let from = sums.as_ptr().add(at(row));
+                        [F4::load(from), F4::load(from.add(4))]
+                    });
+                    for &(from, to) in &pairs {
+                        let (from, to) = (input.as_ptr().add(from), gradient.as_ptr().add(to + block));
+                        let (left, right) = (F4::load(to), F4::load(to.add(4)));
+                        for (&row, totals) in rows.iter().zip(&mut totals) {
+                            let value = F4::load_splat(from.add(row));
+                            totals[0] = totals[0].add_product(value, left);
+                            totals[1] = totals[1].add_product(value, right);
                         }
-                        // From the last row up: behind the last channel the same row stands more than once.
-                        for row in (0..4).rev() {
-                            let to = sums.as_mut_ptr().add(at(row));
-                            totals[row][0].store(to);
-                            totals[row][1].store(to.add(4));
-                        }
+                    }
+                    // From the last row up: behind the last channel the same row stands more than once.
+                    for row in (0..4).rev() {
+                        let to = sums.as_mut_ptr().add(at(row));
+                        totals[row][0].store(to);
+                        totals[row][1].store(to.add(4));
                     }
                 }
             }

@@ -12,9 +12,10 @@
 //! - **Small maps take images as rows.** Without a pool, the rows of a register tile are four images at the same pixel,
 //!   so only taps that fall inside the map are done ([`dense`]).
 //!
-//! Every kernel's register tile is four rows by eight output channels: eight accumulators, two vectors of weights and
-//! one splat stay within the sixteen registers of x86-64 and of V8 on it. Sums are made in a fixed order, so equal
-//! inputs give equal bits, natively and in the browser.
+//! Every dense kernel's register tile is four rows by eight output channels: eight accumulators, two vectors of weights
+//! and one splat stay within the sixteen registers of x86-64 and of V8 on it. What depends on the data is no branch, for
+//! no processor guesses it: neither is a choice of two floats, which V8 makes a branch. Sums are made in a fixed order, so
+//! equal inputs give equal bits, natively and in the browser (but for the feature `relaxed`).
 
 mod adam;
 mod bordered;

@@ -1,5 +1,6 @@
 //! Four floats at once: the width that WebAssembly's `simd128` has. Natively the same operations in the same order, so
-//! that a result is the same bit for bit in the browser and outside of it; no fused multiply-add for that reason.
+//! that a result is the same bit for bit in the browser and outside of it; no fused multiply-add for that reason, but
+//! with the feature `relaxed`, in a browser.
 //!
 //! Loads and stores go through raw pointers: the kernels' inner loops can't afford a bounds check a load. Each caller
 //! says why its pointers are good.
@@ -15,10 +16,18 @@ type Lanes = arch::v128;
 type Lanes = arch::__m128;
 #[cfg(not(any(target_arch = "wasm32", target_arch = "x86_64")))]
 type Lanes = [f32; 4];
+#[cfg(any(target_arch = "wasm32", target_arch = "x86_64"))]
+type BitLanes = Lanes;
+#[cfg(not(any(target_arch = "wasm32", target_arch = "x86_64")))]
+type BitLanes = [u32; 4];
 
 /// Four floats.
 #[derive(Debug, Clone, Copy)]
 pub struct F4(Lanes);
+
+/// Four times 32 bits; what a comparison answers has all of them set, or none.
+#[derive(Debug, Clone, Copy)]
+pub struct Bits(BitLanes);
 
 #[cfg(target_arch = "wasm32")]
 impl F4 {
@@ -67,30 +76,62 @@ impl F4 {
         Self(arch::f32x4_mul(self.0, other.0))
     }
 
-    /// Small whole numbers as bytes.
+    /// Lane by lane the greater one; `self` where they are equal, or one of them is no number.
     #[inline(always)]
-    pub fn to_bytes(self) -> [u8; 4] {
-        let whole = arch::i32x4_trunc_sat_f32x4(self.0);
-        let narrow = arch::i16x8_narrow_i32x4(whole, whole);
-        arch::i32x4_extract_lane::<0>(arch::u8x16_narrow_i16x8(narrow, narrow)).to_le_bytes()
+    pub fn greater(self, other: Self) -> Self {
+        Self(arch::f32x4_pmax(self.0, other.0))
     }
 
-    /// Lane by lane: whether this one is greater, or no number.
+    /// Where this one is less.
     #[inline(always)]
-    pub fn wins_over(self, other: Self) -> Mask {
-        Mask(arch::v128_or(arch::f32x4_gt(self.0, other.0), arch::f32x4_ne(self.0, self.0)))
+    pub fn is_below(self, other: Self) -> Bits {
+        Bits(arch::f32x4_lt(self.0, other.0))
     }
 
-    /// Lane by lane: whether this one is at most the other.
+    /// Where this one is at most the other.
     #[inline(always)]
-    pub fn at_most(self, other: Self) -> Mask {
-        Mask(arch::f32x4_le(self.0, other.0))
+    pub fn is_at_most(self, other: Self) -> Bits {
+        Bits(arch::f32x4_le(self.0, other.0))
     }
 
-    /// Lane by lane: `yes` where the mask is set.
+    /// Zero where the bits are set.
     #[inline(always)]
-    pub fn choose(mask: Mask, yes: Self, no: Self) -> Self {
-        Self(arch::v128_bitselect(yes.0, no.0, mask.0))
+    pub fn except(self, bits: Bits) -> Self {
+        Self(arch::v128_andnot(self.0, bits.0))
+    }
+}
+
+#[cfg(target_arch = "wasm32")]
+impl Bits {
+    /// The same number four times.
+    #[inline(always)]
+    pub fn splat(value: u32) -> Self {
+        Self(arch::u32x4_splat(value))
+    }
+
+    /// The bits that both have.
+    #[inline(always)]
+    pub fn and(self, other: Self) -> Self {
+        Self(arch::v128_and(self.0, other.0))
+    }
+
+    /// The bits that one of them has.
+    #[inline(always)]
+    pub fn or(self, other: Self) -> Self {
+        Self(arch::v128_or(self.0, other.0))
+    }
+
+    /// Lane by lane: `yes` where this one is set.
+    #[inline(always)]
+    pub fn choose(self, yes: Self, no: Self) -> Self {
+        Self(arch::v128_bitselect(yes.0, no.0, self.0))
+    }
+
+    /// Eight numbers below 128 as bytes.
+    #[inline(always)]
+    pub fn to_bytes([left, right]: [Self; 2]) -> [u8; 8] {
+        let narrow = arch::i16x8_narrow_i32x4(left.0, right.0);
+        arch::u64x2_extract_lane::<0>(arch::u8x16_narrow_i16x8(narrow, narrow)).to_le_bytes()
     }
 }
 
@@ -145,36 +186,73 @@ impl F4 {
         Self(unsafe { arch::_mm_mul_ps(self.0, other.0) })
     }
 
-    /// Small whole numbers as bytes.
+    /// Lane by lane the greater one; `self` where they are equal, or one of them is no number.
     #[inline(always)]
-    pub fn to_bytes(self) -> [u8; 4] {
+    pub fn greater(self, other: Self) -> Self {
+        // SAFETY: as above. The second operand is the answer where the comparison fails.
+        Self(unsafe { arch::_mm_max_ps(other.0, self.0) })
+    }
+
+    /// Where this one is less.
+    #[inline(always)]
+    pub fn is_below(self, other: Self) -> Bits {
+        // SAFETY: as above.
+        Bits(unsafe { arch::_mm_cmplt_ps(self.0, other.0) })
+    }
+
+    /// Where this one is at most the other.
+    #[inline(always)]
+    pub fn is_at_most(self, other: Self) -> Bits {
+        // SAFETY: as above.
+        Bits(unsafe { arch::_mm_cmple_ps(self.0, other.0) })
+    }
+
+    /// Zero where the bits are set.
+    #[inline(always)]
+    pub fn except(self, bits: Bits) -> Self {
+        // SAFETY: as above.
+        Self(unsafe { arch::_mm_andnot_ps(bits.0, self.0) })
+    }
+}
+
+#[cfg(target_arch = "x86_64")]
+impl Bits {
+    /// The same number four times.
+    #[inline(always)]
+    pub fn splat(value: u32) -> Self {
+        // SAFETY: as above.
+        Self(unsafe { arch::_mm_castsi128_ps(arch::_mm_set1_epi32(value.cast_signed())) })
+    }
+
+    /// The bits that both have.
+    #[inline(always)]
+    pub fn and(self, other: Self) -> Self {
+        // SAFETY: as above.
+        Self(unsafe { arch::_mm_and_ps(self.0, other.0) })
+    }
+
+    /// The bits that one of them has.
+    #[inline(always)]
+    pub fn or(self, other: Self) -> Self {
+        // SAFETY: as above.
+        Self(unsafe { arch::_mm_or_ps(self.0, other.0) })
+    }
+
+    /// Lane by lane: `yes` where this one is set.
+    #[inline(always)]
+    pub fn choose(self, yes: Self, no: Self) -> Self {
+        // SAFETY: as above.
+        Self(unsafe { arch::_mm_or_ps(arch::_mm_and_ps(self.0, yes.0), arch::_mm_andnot_ps(self.0, no.0)) })
+    }
+
+    /// Eight numbers below 128 as bytes.
+    #[inline(always)]
+    pub fn to_bytes([left, right]: [Self; 2]) -> [u8; 8] {
         // SAFETY: as above.
         unsafe {
-            let whole = arch::_mm_cvttps_epi32(self.0);
-            let narrow = arch::_mm_packs_epi32(whole, whole);
-            arch::_mm_cvtsi128_si32(arch::_mm_packus_epi16(narrow, narrow)).to_le_bytes()
+            let narrow = arch::_mm_packs_epi32(arch::_mm_castps_si128(left.0), arch::_mm_castps_si128(right.0));
+            arch::_mm_cvtsi128_si64(arch::_mm_packus_epi16(narrow, narrow)).to_le_bytes()
         }
-    }
-
-    /// Lane by lane: whether this one is greater, or no number.
-    #[inline(always)]
-    pub fn wins_over(self, other: Self) -> Mask {
-        // SAFETY: as above.
-        Mask(unsafe { arch::_mm_or_ps(arch::_mm_cmpgt_ps(self.0, other.0), arch::_mm_cmpunord_ps(self.0, self.0)) })
-    }
-
-    /// Lane by lane: whether this one is at most the other.
-    #[inline(always)]
-    pub fn at_most(self, other: Self) -> Mask {
-        // SAFETY: as above.
-        Mask(unsafe { arch::_mm_cmple_ps(self.0, other.0) })
-    }
-
-    /// Lane by lane: `yes` where the mask is set.
-    #[inline(always)]
-    pub fn choose(mask: Mask, yes: Self, no: Self) -> Self {
-        // SAFETY: as above.
-        Self(unsafe { arch::_mm_or_ps(arch::_mm_and_ps(mask.0, yes.0), arch::_mm_andnot_ps(mask.0, no.0)) })
     }
 }
 
@@ -230,34 +308,63 @@ impl F4 {
         self.each(other, |a, b| a * b)
     }
 
-    /// Small whole numbers as bytes.
+    /// Lane by lane the greater one; `self` where they are equal, or one of them is no number.
     #[inline(always)]
-    pub fn to_bytes(self) -> [u8; 4] {
-        self.0.map(|number| number as u8)
+    pub fn greater(self, other: Self) -> Self {
+        self.each(other, |a, b| if a < b { b } else { a })
     }
 
-    /// Lane by lane: whether this one is greater, or no number.
+    /// Where this one is less.
     #[inline(always)]
-    pub fn wins_over(self, other: Self) -> Mask {
-        Mask(self.each(other, |a, b| f32::from(u8::from(a > b || a.is_nan()))).0)
+    pub fn is_below(self, other: Self) -> Bits {
+        Bits(core::array::from_fn(|lane| if self.0[lane] < other.0[lane] { u32::MAX } else { 0 }))
     }
 
-    /// Lane by lane: whether this one is at most the other.
+    /// Where this one is at most the other.
     #[inline(always)]
-    pub fn at_most(self, other: Self) -> Mask {
-        Mask(self.each(other, |a, b| f32::from(u8::from(a <= b))).0)
+    pub fn is_at_most(self, other: Self) -> Bits {
+        Bits(core::array::from_fn(|lane| if self.0[lane] <= other.0[lane] { u32::MAX } else { 0 }))
     }
 
-    /// Lane by lane: `yes` where the mask is set.
+    /// Zero where the bits are set.
     #[inline(always)]
-    pub fn choose(mask: Mask, yes: Self, no: Self) -> Self {
-        Self(core::array::from_fn(|lane| if mask.0[lane] != 0.0 { yes.0[lane] } else { no.0[lane] }))
+    pub fn except(self, bits: Bits) -> Self {
+        Self(core::array::from_fn(|lane| f32::from_bits(self.0[lane].to_bits() & !bits.0[lane])))
     }
 }
 
-/// What a comparison of two [`F4`] answers.
-#[derive(Debug, Clone, Copy)]
-pub struct Mask(Lanes);
+#[cfg(not(any(target_arch = "wasm32", target_arch = "x86_64")))]
+impl Bits {
+    /// The same number four times.
+    #[inline(always)]
+    pub fn splat(value: u32) -> Self {
+        Self([value; 4])
+    }
+
+    /// The bits that both have.
+    #[inline(always)]
+    pub fn and(self, other: Self) -> Self {
+        Self(core::array::from_fn(|lane| self.0[lane] & other.0[lane]))
+    }
+
+    /// The bits that one of them has.
+    #[inline(always)]
+    pub fn or(self, other: Self) -> Self {
+        Self(core::array::from_fn(|lane| self.0[lane] | other.0[lane]))
+    }
+
+    /// Lane by lane: `yes` where this one is set.
+    #[inline(always)]
+    pub fn choose(self, yes: Self, no: Self) -> Self {
+        Self(core::array::from_fn(|lane| yes.0[lane] & self.0[lane] | no.0[lane] & !self.0[lane]))
+    }
+
+    /// Eight numbers below 128 as bytes.
+    #[inline(always)]
+    pub fn to_bytes([left, right]: [Self; 2]) -> [u8; 8] {
+        core::array::from_fn(|lane| if lane < 4 { left.0[lane] } else { right.0[lane - 4] } as u8)
+    }
+}
 
 impl F4 {
     /// Zeros.
@@ -266,9 +373,13 @@ impl F4 {
         Self::splat(0.0)
     }
 
-    /// `self + a × b`, rounded twice.
+    /// `self + a × b`: rounded twice, or once with the feature `relaxed` on a processor that can. Each function in which
+    /// this ends up says that it uses that instruction set, else it is a call.
     #[inline(always)]
     pub fn add_product(self, a: Self, b: Self) -> Self {
+        #[cfg(all(feature = "relaxed", target_arch = "wasm32"))]
+        return Self(arch::f32x4_relaxed_madd(a.0, b.0, self.0));
+        #[cfg(not(all(feature = "relaxed", target_arch = "wasm32")))]
         self.plus(a.times(b))
     }
 

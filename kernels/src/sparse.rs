@@ -1,6 +1,8 @@
 //! Backward through pool and ReLU without ever spreading the gradient out: only a window's winner carries any, and none
 //! where ReLU was off. Exact, not an approximation.
 
+use std::hint::black_box;
+
 use crate::simd::F4;
 use crate::{Bordered, OFF, Shape};
 
@@ -10,8 +12,15 @@ const INPUT: usize = 20 << 10;
 /// Channels of a tap that are summed at a time. They are copied together first: left between the others, they would
 /// fall on a fraction of the first cache's sets.
 const TAP: usize = 16;
+/// Channels of the input's gradient that are summed at a time: the most that registers hold. Measured: half of them, whose
+/// weights would stay in the first cache, take a tenth longer.
+const GATHERED: usize = 32;
 /// Images whose winners are listed at a time, at most.
 const MOST_IMAGES: usize = 16;
+
+/// What a window's byte lets through of its gradient. A factor, for a choice between two numbers would be a branch that
+/// no processor can guess; and hidden from the compiler (`black_box`), which would make it such a choice.
+const CARRIED: [f32; 8] = [1.0, 1.0, 1.0, 1.0, 0.0, 0.0, 0.0, 0.0];
 
 /// A winner: where it is (what that means is its user's) and the gradient that it carries.
 #[derive(Debug, Clone, Copy, Default)]
@@ -23,9 +32,6 @@ struct Winner {
 /// Gradients of weights `[output][input][3][3]` and bias `[output]` from the gradient of the pooled output and the
 /// winners of [`crate::conv_relu_pool`].
 ///
-/// The winners of an output channel are listed; then for a row of the filter, three taps by up to sixteen channels are
-/// summed in registers over the whole list.
-///
 /// # Panics
 /// If gradient or winners are of another shape.
 pub fn pooled_backward_weights(
@@ -35,76 +41,138 @@ pub fn pooled_backward_weights(
     gradient: &[f32],
 ) -> (Vec<f32>, Vec<f32>) {
     check(shape, winners, gradient);
+    // [output][tap row][a run of floats]: three taps of all channels.
+    let run = 3 * input.channels;
+    let width = run.next_multiple_of(4);
+    let mut sums = vec![0.0; shape.outputs * 3 * width];
+    let mut bias = vec![0.0; shape.outputs];
+    let to = Sums { weights: &mut sums, width, bias: &mut bias };
+    match width / 4 {
+        _ if !input.is_thin() => listed_weights(shape, input, winners, gradient, to),
+        1 => thin_weights::<1>(shape, input, winners, gradient, to),
+        2 => thin_weights::<2>(shape, input, winners, gradient, to),
+        _ => thin_weights::<3>(shape, input, winners, gradient, to),
+    }
+    let mut weights = vec![0.0; shape.weights_len()];
+    for (output, weights) in weights.chunks_exact_mut(shape.inputs * 9).enumerate() {
+        for (channel, weights) in weights.chunks_exact_mut(9).enumerate() {
+            for (tap, weight) in weights.iter_mut().enumerate() {
+                *weight = sums[(output * 3 + tap / 3) * width + tap % 3 * input.channels + channel];
+            }
+        }
+    }
+    (weights, bias)
+}
+
+/// What gradients are added to.
+struct Sums<'a> {
+    /// `[output][tap row][width]`
+    weights: &'a mut [f32],
+    width: usize,
+    /// `[output]`
+    bias: &'a mut [f32],
+}
+
+/// With fewer than four input channels a filter is three vectors of `4 × V` floats, of which those behind a run of three
+/// taps are left out later. There is too little to do for a winner to list it first: all windows are taken, and those
+/// that carry nothing count as zero.
+#[cfg_attr(all(feature = "relaxed", target_arch = "wasm32"), target_feature(enable = "relaxed-simd"))]
+fn thin_weights<const V: usize>(shape: &Shape, input: &Bordered, winners: &[u8], gradient: &[f32], to: Sums) {
+    let Shape { batch, outputs, .. } = *shape;
+    let (rows, columns) = shape.pooled();
+    let offsets = [0, input.channels, input.row, input.row + input.channels, 0, 0, 0, 0].map(|floats| 4 * floats);
+    let carried = black_box(CARRIED);
+    // A row of windows after the other: what lies between an output's gradients stays in the first cache meanwhile.
+    for row in 0..batch * rows {
+        let first = row * columns * outputs;
+        let patch = input.patch(row / rows, 2 * (row % rows), 0);
+        for output in 0..outputs {
+            let sums = to.weights[output * 3 * to.width..][..12 * V].as_mut_ptr();
+            // SAFETY: twelve floats for each `V`. Winners and gradient are of the shape, which was checked, so they have a row
+            // of windows from `first` on. A patch of the input begins at `patch` and what is added to it, so three rows of a
+            // run lie inside, and `Bordered` has slack behind the last.
+            unsafe {
+                let mut totals: [[F4; V]; 3] =
+                    core::array::from_fn(|row| core::array::from_fn(|v| F4::load(sums.add((row * V + v) * 4))));
+                let mut bias = 0.0;
+                let mut byte = winners.as_ptr().wrapping_add(first + output);
+                let mut of_window = gradient.as_ptr().wrapping_add(first + output);
+                let mut patch = input.data.as_ptr().wrapping_add(patch);
+                for _ in 0..columns {
+                    let place = usize::from(*byte % 8);
+                    let gradient = carried[place] * *of_window;
+                    bias += gradient;
+                    let from = patch.byte_add(offsets[place]);
+                    byte = byte.wrapping_add(outputs);
+                    of_window = of_window.wrapping_add(outputs);
+                    patch = patch.wrapping_add(2 * input.channels);
+                    let gradient = F4::splat(gradient);
+                    for (row, totals) in totals.iter_mut().enumerate() {
+                        for (v, total) in totals.iter_mut().enumerate() {
+                            *total = total.add_product(gradient, F4::load(from.add(row * input.row + 4 * v)));
+                        }
+                    }
+                }
+                to.bias[output] += bias;
+                for (row, totals) in totals.iter().enumerate() {
+                    for (v, total) in totals.iter().enumerate() {
+                        total.store(sums.add((row * V + v) * 4));
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// The winners of an output channel are listed; then for a row of the filter, three taps by up to sixteen channels are
+/// summed in registers over the whole list.
+#[cfg_attr(all(feature = "relaxed", target_arch = "wasm32"), target_feature(enable = "relaxed-simd"))]
+fn listed_weights(shape: &Shape, input: &Bordered, winners: &[u8], gradient: &[f32], to: Sums) {
     let Shape { batch, outputs, .. } = *shape;
     let (rows, columns) = shape.pooled();
     let per_image = rows * columns;
     let channels = input.channels;
-    // [output][tap row][a run of floats]: three taps of all channels.
-    let run = 3 * channels;
-    let width = if input.is_thin() { run.next_multiple_of(4) } else { run };
-    let mut sums = vec![0.0; outputs * 3 * width];
-    let mut bias = vec![0.0; outputs];
     let pixels = (shape.height + 2) * (shape.width + 2);
-    let images = (INPUT / (pixels * 4 * channels.min(16))).clamp(1, MOST_IMAGES.min(batch.max(1)));
-    let room = images * per_image;
+    let images = (INPUT / (pixels * 4 * channels.min(TAP))).clamp(1, MOST_IMAGES.min(batch.max(1)));
+    // One more than there can be: what carries nothing is written there, and over.
+    let room = images * per_image + 1;
     let mut lists = vec![Winner::default(); outputs * room];
     let mut lens = vec![0; outputs];
-    let stride = if input.is_thin() { channels } else { TAP };
-    let row = (shape.width + 2) * stride;
-    let mut block = if input.is_thin() { Vec::new() } else { vec![0.0; images * pixels * TAP] };
+    let row = (shape.width + 2) * TAP;
+    let mut block = vec![0.0; images * pixels * TAP];
+    let offsets = [0, TAP, row, row + TAP, 0, 0, 0, 0].map(|floats| 4 * floats);
+    let carried = black_box(CARRIED);
     for first in (0..batch).step_by(images) {
-        lens.fill(0);
         let end = batch.min(first + images);
-        for image in first..end {
-            for place in 0..per_image {
-                let (y, x) = (2 * (place / columns), 2 * (place % columns));
-                let window = (image * per_image + place) * outputs;
-                let patch = (image - first) * pixels * stride + y * row + x * stride;
-                let at = [patch, patch + stride, patch + row, patch + row + stride];
-                let bytes = &winners[window..window + outputs];
-                let gradients = &gradient[window..window + outputs];
-                for ((list, count), (&byte, &gradient)) in
-                    lists.chunks_exact_mut(room).zip(&mut lens).zip(bytes.iter().zip(gradients))
-                {
-                    if counts(byte, gradient) == 1 {
-                        list[*count] = Winner { at: at[usize::from(byte % 4)] as i32, gradient };
-                        *count += 1;
-                    }
+        for (output, (list, len)) in lists.chunks_exact_mut(room).zip(&mut lens).enumerate() {
+            let (mut count, mut bias) = (0, 0.0);
+            let mut window = first * per_image * outputs + output;
+            for row_of_windows in 0..(end - first) * rows {
+                let (image, y) = (row_of_windows / rows, row_of_windows % rows);
+                let patch = image * pixels * TAP + 2 * y * row;
+                for x in 0..columns {
+                    let (byte, gradient) = (winners[window], gradient[window]);
+                    let place = usize::from(byte % 8);
+                    list[count] = Winner { at: (4 * (patch + 2 * x * TAP) + offsets[place]) as i32, gradient };
+                    count += usize::from(byte < OFF);
+                    bias += carried[place] * gradient;
+                    window += outputs;
                 }
             }
+            *len = count;
+            to.bias[output] += bias;
         }
-        for (output, &count) in lens.iter().enumerate() {
-            bias[output] += lists[output * room..][..count].iter().map(|winner| winner.gradient).sum::<f32>();
-        }
-        let data = &input.data[first * pixels * channels..];
-        if input.is_thin() {
-            for (output, &count) in lens.iter().enumerate() {
-                let list = &lists[output * room..][..count];
-                let sums = &mut sums[output * 3 * width..][..3 * width];
-                // SAFETY: `at` is where a patch of these images begins, so three rows of a run lie inside of `data`, and
-                // `Bordered` has slack behind the last; `sums` has three rows of `width`.
-                unsafe {
-                    match width / 4 {
-                        1 => add_patches::<1>(list, data.as_ptr(), row, sums.as_mut_ptr()),
-                        2 => add_patches::<2>(list, data.as_ptr(), row, sums.as_mut_ptr()),
-                        _ => add_patches::<3>(list, data.as_ptr(), row, sums.as_mut_ptr()),
-                    }
-                }
-            }
-            continue;
-        }
+        let data = &input.data[first * pixels * channels..end * pixels * channels];
         for channel in (0..channels).step_by(TAP) {
             let some = TAP.min(channels - channel);
-            for (to, from) in
-                block.chunks_exact_mut(TAP).zip(data[..(end - first) * pixels * channels].chunks_exact(channels))
-            {
+            for (to, from) in block.chunks_exact_mut(TAP).zip(data.chunks_exact(channels)) {
                 to[..some].copy_from_slice(&from[channel..channel + some]);
             }
             for (output, &count) in lens.iter().enumerate() {
                 let list = &lists[output * room..][..count];
                 for tap_row in 0..3 {
                     let from = block[tap_row * row..].as_ptr();
-                    let sums = sums[(output * 3 + tap_row) * width + channel..].as_mut_ptr();
+                    let sums = to.weights[(output * 3 + tap_row) * to.width + channel..].as_mut_ptr();
                     // SAFETY: `at` is where a patch begins in the block; three taps of each of its rows lie inside. `sums`
                     // has a row of three taps from here on.
                     unsafe {
@@ -119,16 +187,6 @@ pub fn pooled_backward_weights(
             }
         }
     }
-    let mut weights = vec![0.0; shape.weights_len()];
-    for output in 0..outputs {
-        for channel in 0..shape.inputs {
-            for tap in 0..9 {
-                weights[(output * shape.inputs + channel) * 9 + tap] =
-                    sums[(output * 3 + tap / 3) * width + tap % 3 * channels + channel];
-            }
-        }
-    }
-    (weights, bias)
 }
 
 /// Adds gradient × input for three taps of `4 × V` channels.
@@ -144,7 +202,7 @@ unsafe fn add_taps<const V: usize>(list: &[Winner], from: *const f32, channels: 
         for winner in list {
             let gradient = F4::splat(winner.gradient);
             // An array of a known shape: the distances become part of the instructions.
-            let from = from.add(winner.at as usize).cast::<[[[f32; 4]; TAP / 4]; 3]>();
+            let from = from.byte_add(winner.at as usize).cast::<[[[f32; 4]; TAP / 4]; 3]>();
             for (tap, totals) in totals.iter_mut().enumerate() {
                 for (v, total) in totals.iter_mut().enumerate() {
                     *total = total.add_product(gradient, F4::load((&raw const (*from)[tap][v]).cast()));
@@ -159,34 +217,6 @@ unsafe fn add_taps<const V: usize>(list: &[Winner], from: *const f32, channels: 
     }
 }
 
-/// Adds gradient × input for a whole filter of fewer than four channels: three runs of `4 × V` floats, of which those
-/// behind the run are left out later.
-///
-/// # Safety
-/// As for [`add_taps`]; a run may read up to nine floats past its end.
-#[inline(always)]
-unsafe fn add_patches<const V: usize>(list: &[Winner], data: *const f32, stride: usize, sums: *mut f32) {
-    // SAFETY: as the caller promises.
-    unsafe {
-        let mut totals: [[F4; V]; 3] =
-            core::array::from_fn(|row| core::array::from_fn(|v| F4::load(sums.add((row * V + v) * 4))));
-        for winner in list {
-            let gradient = F4::splat(winner.gradient);
-            let from = data.add(winner.at as usize);
-            for (row, totals) in totals.iter_mut().enumerate() {
-                for (v, total) in totals.iter_mut().enumerate() {
-                    *total = total.add_product(gradient, F4::load(from.add(row * stride + 4 * v)));
-                }
-            }
-        }
-        for (row, totals) in totals.iter().enumerate() {
-            for (v, total) in totals.iter().enumerate() {
-                total.store(sums.add((row * V + v) * 4));
-            }
-        }
-    }
-}
-
 /// Gradient of the input `[image][row][column][input]` from the gradient of the pooled output and the winners.
 ///
 /// An image's winners are listed by row and column, as in a compressed sparse row matrix. A pixel gathers from three
@@ -195,63 +225,49 @@ unsafe fn add_patches<const V: usize>(list: &[Winner], data: *const f32, stride:
 ///
 /// # Panics
 /// If weights, gradient or winners are of another shape.
+#[cfg_attr(all(feature = "relaxed", target_arch = "wasm32"), target_feature(enable = "relaxed-simd"))]
 pub fn pooled_backward_input(shape: &Shape, weights: &[f32], winners: &[u8], gradient: &[f32]) -> Vec<f32> {
     check(shape, winners, gradient);
     assert_eq!(weights.len(), shape.weights_len(), "the weights are of another shape");
     let Shape { batch, height, width, inputs, outputs } = *shape;
     let (rows, columns) = shape.pooled();
-    // [sixteen inputs][tap row][tap column][output][input]: what is summed at a time stays in the first cache.
-    let blocks = inputs.div_ceil(TAP);
-    let mut packed = vec![0.0; blocks * 9 * outputs * TAP];
+    // [some inputs][tap row][tap column][output][input]
+    let blocks = inputs.div_ceil(GATHERED);
+    let mut packed = vec![0.0; blocks * 9 * outputs * GATHERED];
     for output in 0..outputs {
         for input in 0..inputs {
             for tap in 0..9 {
-                packed[((input / TAP * 9 + tap) * outputs + output) * TAP + input % TAP] =
+                packed[((input / GATHERED * 9 + tap) * outputs + output) * GATHERED + input % GATHERED] =
                     weights[(output * inputs + input) * 9 + tap];
             }
         }
     }
-    let column = outputs * TAP; // floats from a tap's column to the next
+    let column = outputs * GATHERED; // floats from a tap's column to the next
     let mut result = vec![0.0; shape.input_len()];
     let (covered_rows, covered) = (2 * rows, 2 * columns);
-    let mut starts = vec![0usize; covered_rows * covered + 1];
-    let mut next = vec![0usize; covered_rows * covered];
+    // Where the winners of each pixel begin, and of the one behind the last.
+    let mut starts = vec![0; covered_rows * covered + 1];
+    // One more than there can be: what is no winner of the pixel is written there, and over.
     let mut list = vec![Winner::default(); rows * columns * outputs + 1];
     for image in 0..batch {
-        let windows = image * rows * columns * outputs..(image + 1) * rows * columns * outputs;
-        let (bytes, gradients) = (&winners[windows.clone()], &gradient[windows]);
-        let pixel = |place: usize, byte: u8| {
-            let (y, x) = (2 * (place / columns) + usize::from(byte / 2), 2 * (place % columns) + usize::from(byte % 2));
-            (y * covered + x, x)
-        };
-        next.fill(0);
-        for (place, (bytes, gradients)) in places(bytes, gradients, outputs) {
-            let pixels = [0, 1, 2, 3].map(|winner| pixel(place, winner).0);
-            for (&byte, &gradient) in bytes.iter().zip(gradients) {
-                next[pixels[usize::from(byte % 4)]] += counts(byte, gradient);
+        let mut count = 0;
+        for y in 0..covered_rows {
+            for x in 0..covered {
+                starts[y * covered + x] = count;
+                let window = ((image * rows + y / 2) * columns + x / 2) * outputs;
+                let (bytes, gradients) = (&winners[window..window + outputs], &gradient[window..window + outputs]);
+                let place = (y % 2 * 2 + x % 2) as u8;
+                let first = -4 * (x * column) as i32;
+                for ((&byte, &gradient), at) in bytes.iter().zip(gradients).zip((first..).step_by(4 * GATHERED)) {
+                    list[count] = Winner { at, gradient };
+                    count += usize::from(byte == place);
+                }
             }
         }
-        let mut total = 0;
-        for (start, next) in starts.iter_mut().zip(&mut next) {
-            *start = total;
-            total += *next;
-            *next = *start;
-        }
-        starts[covered_rows * covered] = total;
-        for (place, (bytes, gradients)) in places(bytes, gradients, outputs) {
-            let pixels = [0, 1, 2, 3].map(|winner| pixel(place, winner));
-            for (output, (&byte, &gradient)) in bytes.iter().zip(gradients).enumerate() {
-                let (pixel, x) = pixels[usize::from(byte % 4)];
-                let at = (output * TAP) as i32 - (x * column) as i32;
-                let counts = counts(byte, gradient);
-                // What does not count goes behind them all.
-                list[if counts == 1 { next[pixel] } else { total }] = Winner { at, gradient };
-                next[pixel] += counts;
-            }
-        }
+        starts[covered_rows * covered] = count;
         let to = &mut result[image * height * width * inputs..(image + 1) * height * width * inputs];
-        for (block, packed) in packed.chunks_exact(9 * outputs * TAP).enumerate() {
-            let some = TAP.min(inputs - block * TAP);
+        for (block, packed) in packed.chunks_exact(9 * outputs * GATHERED).enumerate() {
+            let some = GATHERED.min(inputs - block * GATHERED);
             for (pixel, to) in to.chunks_exact_mut(inputs).enumerate() {
                 let (y, x) = (pixel / width, pixel % width);
                 // The winners of each row around, and what their places in the weights are counted from.
@@ -264,16 +280,20 @@ pub fn pooled_backward_input(shape: &Shape, weights: &[f32], winners: &[u8], gra
                     let winners = &list[starts[row * covered + from]..starts[row * covered + end]];
                     *around = (winners, (tap_row * 3 + x + 1) * column);
                 }
-                let to = &mut to[block * TAP..][..some];
-                // SAFETY: a winner in column p of output o stands for place (o − p × outputs) × 16; with what it is
-                // counted from, (tap row × 3 + x + 1 − p) × column + o × 16: x + 1 − p is 0, 1 or 2, so it lies in the
-                // block's nine taps, and sixteen floats from there on end within the output's.
+                let to = &mut to[block * GATHERED..][..some];
+                // SAFETY: a winner in column p of output o stands for place (o − p × outputs) × GATHERED; with what it is
+                // counted from, (tap row × 3 + x + 1 − p) × column + o × GATHERED: x + 1 − p is 0, 1 or 2, so it lies in the
+                // block's nine taps, and as many floats from there on end within the output's.
                 unsafe {
                     match some.div_ceil(4) {
                         1 => gather::<1>(&around, packed.as_ptr(), to),
                         2 => gather::<2>(&around, packed.as_ptr(), to),
                         3 => gather::<3>(&around, packed.as_ptr(), to),
-                        _ => gather::<4>(&around, packed.as_ptr(), to),
+                        4 => gather::<4>(&around, packed.as_ptr(), to),
+                        5 => gather::<5>(&around, packed.as_ptr(), to),
+                        6 => gather::<6>(&around, packed.as_ptr(), to),
+                        7 => gather::<7>(&around, packed.as_ptr(), to),
+                        _ => gather::<8>(&around, packed.as_ptr(), to),
                     }
                 }
             }
@@ -285,17 +305,15 @@ pub fn pooled_backward_input(shape: &Shape, weights: &[f32], winners: &[u8], gra
 /// Adds gradient × weight for `4 × V` channels. By value: what is only passed on stays in registers.
 ///
 /// # Safety
-/// `4 × V` floats can be read at each winner's place from `weights` on.
+/// `4 × V` floats can be read at the winner's place from `weights` on.
 #[inline(always)]
-unsafe fn add_winners<const V: usize>(mut totals: [F4; V], winners: &[Winner], weights: *const f32) -> [F4; V] {
-    for winner in winners {
-        let gradient = F4::splat(winner.gradient);
-        // SAFETY: as the caller promises.
-        unsafe {
-            let line = weights.wrapping_offset(winner.at as isize).cast::<[[f32; 4]; V]>();
-            for (v, total) in totals.iter_mut().enumerate() {
-                *total = total.add_product(gradient, F4::load((&raw const (*line)[v]).cast()));
-            }
+unsafe fn add_winner<const V: usize>(mut totals: [F4; V], winner: &Winner, weights: *const f32) -> [F4; V] {
+    let gradient = F4::splat(winner.gradient);
+    // SAFETY: as the caller promises.
+    unsafe {
+        let line = weights.wrapping_byte_offset(winner.at as isize).cast::<[[f32; 4]; V]>();
+        for (v, total) in totals.iter_mut().enumerate() {
+            *total = total.add_product(gradient, F4::load((&raw const (*line)[v]).cast()));
         }
     }
     totals
@@ -309,8 +327,10 @@ unsafe fn add_winners<const V: usize>(mut totals: [F4; V], winners: &[Winner], w
 unsafe fn gather<const V: usize>(around: &[(&[Winner], usize); 3], weights: *const f32, to: &mut [f32]) {
     let mut totals = [F4::zero(); V];
     for &(winners, base) in around {
-        // SAFETY: as the caller promises.
-        totals = unsafe { add_winners(totals, winners, weights.wrapping_add(base)) };
+        for winner in winners {
+            // SAFETY: as the caller promises.
+            totals = unsafe { add_winner(totals, winner, weights.wrapping_add(base)) };
+        }
     }
     if to.len() >= 4 * V {
         for (v, total) in totals.into_iter().enumerate() {
@@ -324,25 +344,10 @@ unsafe fn gather<const V: usize>(around: &[(&[Winner], usize); 3], weights: *con
     }
 }
 
-/// 1 for a winner that carries a gradient, 0 for another: what a list's length grows by. A number, for where a branch
-/// would be a coin's toss that no processor can guess.
-#[inline(always)]
-fn counts(byte: u8, gradient: f32) -> usize {
-    usize::from(byte < OFF) & usize::from(gradient != 0.0)
-}
-
-/// Each place of an image with its windows' bytes and gradients.
-fn places<'a>(
-    bytes: &'a [u8],
-    gradients: &'a [f32],
-    outputs: usize,
-) -> impl Iterator<Item = (usize, (&'a [u8], &'a [f32]))> {
-    bytes.chunks_exact(outputs).zip(gradients.chunks_exact(outputs)).enumerate()
-}
-
 fn check(shape: &Shape, winners: &[u8], gradient: &[f32]) {
     assert_eq!(winners.len(), shape.pooled_len(), "the winners are of another shape");
     assert_eq!(gradient.len(), shape.pooled_len(), "the gradient is of another shape");
-    assert!(shape.batch * (shape.height + 2) * (shape.width + 2) * shape.inputs.next_multiple_of(4) < 1 << 31);
-    assert!((shape.width + 4) * shape.outputs * shape.inputs.next_multiple_of(4) < 1 << 31);
+    // Bytes in the lists of winners.
+    let side = 4 * (shape.width + 4);
+    assert!((shape.height + 2) * side * TAP * MOST_IMAGES < 1 << 31 && side * shape.outputs * GATHERED < 1 << 31);
 }

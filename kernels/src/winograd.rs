@@ -9,15 +9,17 @@
 //! With fewer than four input channels (the image itself) there is too little to transform: there the window's four
 //! pixels are the rows of the register tile and the filter's taps are summed directly.
 
-use crate::simd::F4;
+use std::hint::black_box;
+
+use crate::simd::{Bits, F4};
 use crate::{BLOCK, Bordered, OFF, Shape};
 
 /// Tiles that are taken at a time.
 const TILES: usize = 8;
 
 /// Convolution, bias, ReLU and pool: the output `[image][row][column][output]` and, for each of its numbers, which
-/// pixel of the window won (0 1 over 2 3; the first of equals), or [`OFF`] where ReLU lets nothing through. What is no
-/// number wins and is kept.
+/// pixel of the window won (0 1 over 2 3; the first of equals), or [`OFF`] where ReLU lets nothing through. A window in
+/// which something is infinite or no number gives no number, so that it is seen.
 ///
 /// # Panics
 /// If weights or bias are of another shape.
@@ -30,7 +32,12 @@ pub fn conv_relu_pool(shape: &Shape, input: &Bordered, weights: &[f32], bias: &[
     padded.resize(shape.output_blocks() * BLOCK, 0.0);
     let pool = Pool { shape, bias: &padded, output: &mut output, winners: &mut winners };
     if input.is_thin() {
-        thin(shape, input, weights, pool);
+        // Of a known number of taps, the loop over them leaves nothing but arithmetic.
+        match input.channels {
+            1 => thin::<3>(shape, input, weights, pool),
+            2 => thin::<6>(shape, input, weights, pool),
+            _ => thin::<9>(shape, input, weights, pool),
+        }
     } else {
         winograd(shape, input, weights, pool);
     }
@@ -46,50 +53,70 @@ struct Pool<'a> {
 }
 
 impl Pool<'_> {
-    /// Takes the four numbers of window `window` for the four channels from `channel` on.
+    /// Takes the four numbers of window `window` for the eight channels from `channel` on.
     #[inline(always)]
-    fn put(&mut self, window: usize, channel: usize, numbers: [F4; 4]) {
-        let mut best = numbers[0];
-        let mut winner = F4::zero();
-        for (place, &number) in numbers.iter().enumerate().skip(1) {
-            let wins = number.wins_over(best);
-            best = F4::choose(wins, number, best);
-            winner = F4::choose(wins, F4::splat(place as f32), winner);
-        }
+    fn put(&mut self, window: usize, channel: usize, numbers: [[F4; 2]; 4]) {
         // SAFETY: the bias is padded to whole blocks.
-        let value = best + unsafe { F4::load(self.bias[channel..channel + 4].as_ptr()) };
-        let off = value.at_most(F4::zero());
-        let value = F4::choose(off, F4::zero(), value);
-        let winner = F4::choose(off, F4::splat(f32::from(OFF)), winner);
-        let (value, winner) = (value.to_array(), winner.to_bytes());
-        let count = self.shape.outputs.saturating_sub(channel).min(4);
+        let bias = unsafe {
+            let bias = self.bias[channel..channel + BLOCK].as_ptr();
+            [F4::load(bias), F4::load(bias.add(4))]
+        };
+        let [a, b, c, d] = numbers;
+        let left = largest([a[0], b[0], c[0], d[0]], bias[0]);
+        let right = largest([a[1], b[1], c[1], d[1]], bias[1]);
+        let winner = Bits::to_bytes([left.1, right.1]);
+        let count = BLOCK.min(self.shape.outputs - channel);
         let at = window * self.shape.outputs + channel;
-        if count == 4 {
-            self.output[at..at + 4].copy_from_slice(&value);
-            self.winners[at..at + 4].copy_from_slice(&winner);
-        } else if count > 0 {
-            self.output[at..at + count].copy_from_slice(&value[..count]);
-            self.winners[at..at + count].copy_from_slice(&winner[..count]);
+        let (output, winners) = (&mut self.output[at..at + count], &mut self.winners[at..at + count]);
+        if count == BLOCK {
+            // SAFETY: there is room for eight.
+            unsafe {
+                left.0.store(output.as_mut_ptr());
+                right.0.store(output.as_mut_ptr().add(4));
+            }
+            winners.copy_from_slice(&winner);
+        } else {
+            output.copy_from_slice(&[left.0, right.0].map(F4::to_array).as_flattened()[..count]);
+            winners.copy_from_slice(&winner[..count]);
         }
     }
 }
 
-/// The window's four pixels are the rows; its taps, a filter row after the other, are summed.
-fn thin(shape: &Shape, input: &Bordered, weights: &[f32], mut pool: Pool) {
-    let run = 3 * input.channels; // floats of a filter's row
+/// The greatest of a window's four numbers after bias and ReLU, and which it was, or [`OFF`].
+#[inline(always)]
+fn largest(numbers: [F4; 4], bias: F4) -> (F4, Bits) {
+    let [a, b, c, d] = numbers;
+    let (top, bottom) = (a.greater(b), c.greater(d));
+    let is_bottom = top.is_below(bottom);
+    let is_right = is_bottom.choose(c.is_below(d), a.is_below(b));
+    // What is no number loses each comparison. So that it is not lost, zero times the sum is added: zero, if the sum is
+    // finite.
+    let sum = (a + b) + (c + d);
+    let value = top.greater(bottom) + bias + sum * F4::zero();
+    let off = value.is_at_most(F4::zero());
+    let place = is_right.and(Bits::splat(1)).or(is_bottom.and(Bits::splat(2)));
+    (value.except(off), off.choose(Bits::splat(u32::from(OFF)), place))
+}
+
+/// The window's four pixels are the rows; its taps, a filter row of `RUN` floats after the other, are summed.
+#[cfg_attr(all(feature = "relaxed", target_arch = "wasm32"), target_feature(enable = "relaxed-simd"))]
+fn thin<const RUN: usize>(shape: &Shape, input: &Bordered, weights: &[f32], mut pool: Pool) {
+    assert_eq!(RUN, 3 * input.channels, "a filter's row");
     let packed = pack_thin(shape, weights);
     let (rows, columns) = shape.pooled();
+    // Not told to the compiler: it would lay out all taps one after the other, more than V8 has registers for.
+    let filter_rows = black_box(3);
     for window in 0..shape.windows() {
         let (image, y, x) = (window / (rows * columns), window / columns % rows, window % columns);
         let patch = input.patch(image, 2 * y, 2 * x);
-        let patch = &input.data[patch..patch + 3 * input.row + input.channels + run];
+        let patch = &input.data[patch..patch + 3 * input.row + input.channels + RUN];
         let starts = [0, input.channels, input.row, input.row + input.channels];
         for block in 0..shape.output_blocks() {
             let mut sums = [[F4::zero(); 2]; 4];
-            let mut from = packed[block * 3 * run * BLOCK..(block + 1) * 3 * run * BLOCK].as_ptr();
-            for tap_row in 0..3 {
-                for tap in 0..run {
-                    // SAFETY: the slices above hold all that the offsets below reach: three rows of `run` weights a
+            let mut from = packed[block * 3 * RUN * BLOCK..(block + 1) * 3 * RUN * BLOCK].as_ptr();
+            for tap_row in 0..filter_rows {
+                for tap in 0..RUN {
+                    // SAFETY: the slices above hold all that the offsets below reach: three rows of `RUN` weights a
                     // block, and four rows of the input of which the last ends with the window's patch.
                     unsafe {
                         let weights = [F4::load(from), F4::load(from.add(4))];
@@ -102,9 +129,7 @@ fn thin(shape: &Shape, input: &Bordered, weights: &[f32], mut pool: Pool) {
                     }
                 }
             }
-            for half in 0..2 {
-                pool.put(window, block * BLOCK + half * 4, sums.map(|sums| sums[half]));
-            }
+            pool.put(window, block * BLOCK, sums);
         }
     }
 }
@@ -123,6 +148,7 @@ fn pack_thin(shape: &Shape, weights: &[f32]) -> Vec<f32> {
     packed
 }
 
+#[cfg_attr(all(feature = "relaxed", target_arch = "wasm32"), target_feature(enable = "relaxed-simd"))]
 fn winograd(shape: &Shape, input: &Bordered, weights: &[f32], mut pool: Pool) {
     let (channels, blocks) = (input.channels, shape.output_blocks());
     let kernels = transform_weights(shape, channels, weights);
@@ -145,13 +171,15 @@ fn winograd(shape: &Shape, input: &Bordered, weights: &[f32], mut pool: Pool) {
             }
         }
         for tile in 0..count {
-            for channel in (0..blocks * BLOCK).step_by(4) {
-                let product = |term: usize| {
-                    let at = (term * TILES + tile) * blocks * BLOCK + channel;
-                    // SAFETY: the slice has four floats.
-                    unsafe { F4::load(products[at..at + 4].as_ptr()) }
-                };
-                pool.put(start + tile, channel, transform_back(product));
+            for channel in (0..blocks * BLOCK).step_by(BLOCK) {
+                let first = tile * blocks * BLOCK + channel;
+                let from = products[first..first + 15 * TILES * blocks * BLOCK + BLOCK].as_ptr();
+                // SAFETY: the slice reaches eight floats past the last term's first.
+                let product =
+                    |term: usize, half: usize| unsafe { F4::load(from.add(term * TILES * blocks * BLOCK + half)) };
+                let [a, b, c, d] = transform_back(|term| product(term, 0));
+                let [e, f, g, h] = transform_back(|term| product(term, 4));
+                pool.put(start + tile, channel, [[a, e], [b, f], [c, g], [d, h]]);
             }
         }
     }
@@ -166,8 +194,8 @@ fn transform_weights(shape: &Shape, channels: usize, weights: &[f32]) -> Vec<f32
     for output in 0..shape.outputs {
         for input in 0..shape.inputs {
             let filter = &weights[(output * shape.inputs + input) * 9..][..9];
-            let down: [[f32; 4]; 3] = core::array::from_fn(|x| g(filter[x], filter[3 + x], filter[6 + x]));
-            let [left, middle, right] = down;
+            let column = |x: usize| g(filter[x], filter[3 + x], filter[6 + x]);
+            let (left, middle, right) = (column(0), column(1), column(2));
             for (y, ((left, middle), right)) in left.into_iter().zip(middle).zip(right).enumerate() {
                 for (x, value) in g(left, middle, right).into_iter().enumerate() {
                     let at = (((y * 4 + x) * blocks + output / BLOCK) * channels + input) * BLOCK + output % BLOCK;
@@ -192,9 +220,11 @@ fn transform_patch(input: &Bordered, patch: usize, tile: usize, patches: &mut [f
         // sixteen matrices of `TILES` rows, which was just asserted.
         unsafe {
             let load = |y: usize, x: usize| F4::load(from.as_ptr().add(y * input.row + x * channels + channel));
-            let down: [[F4; 4]; 4] = core::array::from_fn(|x| b(core::array::from_fn(|y| load(y, x))));
-            for (y, row) in transposed(down).into_iter().enumerate() {
-                for (x, value) in b(row).into_iter().enumerate() {
+            let column = |x: usize| b([load(0, x), load(1, x), load(2, x), load(3, x)]);
+            let down = [column(0), column(1), column(2), column(3)];
+            let row = |y: usize| b([down[0][y], down[1][y], down[2][y], down[3][y]]);
+            for (y, row) in [row(0), row(1), row(2), row(3)].into_iter().enumerate() {
+                for (x, value) in row.into_iter().enumerate() {
                     value.store(to.as_mut_ptr().add((y * 4 + x) * TILES * channels + channel));
                 }
             }
@@ -202,19 +232,15 @@ fn transform_patch(input: &Bordered, patch: usize, tile: usize, patches: &mut [f
     }
 }
 
-/// Columns as rows.
-#[inline(always)]
-fn transposed(columns: [[F4; 4]; 4]) -> [[F4; 4]; 4] {
-    core::array::from_fn(|y| core::array::from_fn(|x| columns[x][y]))
-}
-
 /// `Aᵀ m A`: the window's four numbers from its sixteen products.
 #[inline(always)]
 fn transform_back(product: impl Fn(usize) -> F4) -> [F4; 4] {
     let a = |m: [F4; 4]| [m[0] + m[1] + m[2], m[1] - m[2] - m[3]];
-    let down: [[F4; 2]; 4] = core::array::from_fn(|x| a(core::array::from_fn(|y| product(y * 4 + x))));
-    let [top, bottom] = [0, 1].map(|y| a(core::array::from_fn(|x| down[x][y])));
-    [top[0], top[1], bottom[0], bottom[1]]
+    let column = |x: usize| a([product(x), product(4 + x), product(8 + x), product(12 + x)]);
+    let down = [column(0), column(1), column(2), column(3)];
+    let row = |y: usize| a([down[0][y], down[1][y], down[2][y], down[3][y]]);
+    let ([a, b], [c, d]) = (row(0), row(1));
+    [a, b, c, d]
 }
 
 /// Four rows of `inputs` numbers times `[block][inputs][8]`, into four rows of `blocks × 8`.
