@@ -110,6 +110,14 @@ async function accuracy(bench, data, count) {
   return right / count;
 }
 
+// The page's own choice (src/page/device.rs): with relaxed SIMD where the browser has it, unless `simd` says `plain`.
+function cpuWorker(simd) {
+  const relaxed = [0, 97, 115, 109, 1, 0, 0, 0, 1, 4, 1, 96, 0, 0, 3, 2, 1, 0, 10, 16, 1, 14, 0,
+    65, 0, 253, 15, 65, 0, 253, 15, 253, 128, 2, 26, 11];
+  const has = simd !== 'plain' && WebAssembly.validate(new Uint8Array(relaxed));
+  return has ? 'worker_cpu_relaxed' : 'worker_cpu';
+}
+
 async function measure(options) {
   const o = { steps: 30, batch: 128, warmup: 5, seed: 1, lr: 0.001, device: 'cpu', workers: 1,
     filters: [32, 64, 64, 64], budgetS: 120, evalEvery: 50,
@@ -121,10 +129,12 @@ async function measure(options) {
     const source = batches(data.trainY.length, o.batch, o.seed);
     await phase('load');
     const start = performance.now();
-    const module = await import(o.device === 'webgpu' ? './worker_gpu.js' : './worker_cpu.js');
+    const worker = o.device === 'webgpu' ? 'worker_gpu' : cpuWorker(o.simd);
+    result.backend += ` ${worker}`;
+    const module = await import(`./${worker}.js`);
     await module.default();
     const bench = await module.Bench.open(o.device, Uint32Array.from(o.filters), weights, data.trainX, data.trainY,
-      o.workers, new URL('worker_cpu_loader.js', import.meta.url).href);
+      o.workers, new URL(`${worker}_loader.js`, import.meta.url).href);
     result.threads = bench.workers;
     const step = (read) => bench.step(source.next().value, o.lr, read);
     result.loss_first = await step(true);

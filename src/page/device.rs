@@ -1,4 +1,5 @@
-//! Which worker to fetch: the one with WebGPU, ten times as large, only where a usable adapter was found.
+//! Which worker to fetch: the one with WebGPU, ten times as large, only where a usable adapter was found; the CPU's in
+//! the form that the browser can run fastest.
 //!
 //! Asked through `navigator.gpu` by name: the typed bindings of WebGPU are unstable in web-sys, and three fields are
 //! all that is needed. What the worker then opened is what the page shows.
@@ -37,6 +38,16 @@ pub async fn choose(choice: DeviceChoice) -> (DeviceKind, DeviceReason) {
         return (DeviceKind::Cpu, DeviceReason::SoftwareAdapter);
     }
     (DeviceKind::WebGpu, DeviceReason::UsableGpu)
+}
+
+/// Whether this browser has relaxed SIMD, with which the CPU's worker multiplies and adds in one instruction.
+pub fn has_relaxed_simd() -> bool {
+    // The smallest module with such an instruction: twice i32.const 0 and i8x16.splat, i8x16.relaxed_swizzle, drop.
+    const MODULE: [u8; 36] = [
+        0, 97, 115, 109, 1, 0, 0, 0, 1, 4, 1, 96, 0, 0, 3, 2, 1, 0, 10, 16, 1, 14, 0, 65, 0, 253, 15, 65, 0, 253, 15,
+        253, 128, 2, 26, 11,
+    ];
+    js_sys::WebAssembly::validate(&js_sys::Uint8Array::from(&MODULE[..])).unwrap_or(false)
 }
 
 async fn request_adapter() -> Result<JsValue, DeviceReason> {

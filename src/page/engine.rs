@@ -107,6 +107,7 @@ impl Inner {
 
     fn spawn(self: Rc<Self>, id: u32, device: DeviceKind, reason: DeviceReason) {
         let script = match device {
+            DeviceKind::Cpu if device::has_relaxed_simd() => "worker_cpu_relaxed_loader.js",
             DeviceKind::Cpu => "worker_cpu_loader.js",
             DeviceKind::WebGpu => "worker_gpu_loader.js",
         };

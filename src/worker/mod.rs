@@ -1,5 +1,5 @@
 //! The worker's side of the browser: it drives a [`Session`] with what comes from the page and from the network.
-//! The binaries `worker_cpu` and `worker_gpu` call [`start`] and nothing else.
+//! The binaries `worker_cpu`, `worker_cpu_relaxed` and `worker_gpu` call [`start`] and nothing else.
 //!
 //! One loop, one inbox: commands and shards are taken in the order in which they arrive, between two pieces of the
 //! session's work. After each piece the loop gives the browser a turn, so that messages and bytes can arrive.

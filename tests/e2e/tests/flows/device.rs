@@ -46,6 +46,38 @@ fn a_software_adapter_is_not_chosen_by_itself() {
 }
 
 #[test]
+fn with_and_without_relaxed_simd_the_cpu_trains_to_nearly_the_same_loss() {
+    play(Site::start(), Kind::Plain, async |page| {
+        let parameters = format!("?device=cpu&{SMALL}");
+        let relaxed = last_loss(page, &parameters).await?;
+        ensure(page.site.requests("/worker_cpu_relaxed_bg") > 0, || "this browser has relaxed SIMD".into())?;
+        ensure(page.site.requests("/worker_cpu_bg") == 0, || "one form of the worker is enough".into())?;
+        // As a browser that refuses the module with such an instruction.
+        let refuse =
+            "const all = WebAssembly.validate; WebAssembly.validate = (bytes) => bytes.length !== 36 && all(bytes)";
+        page.before_each_document(refuse).await?;
+        let plain = last_loss(page, &parameters).await?;
+        ensure(page.site.requests("/worker_cpu_bg") > 0, || "the plain form was fetched".into())?;
+        ensure((relaxed - plain).abs() < 1e-3, || format!("{relaxed} with relaxed SIMD, {plain} without"))
+    });
+}
+
+/// The loss after all batches of a small run.
+async fn last_loss(page: &Page, parameters: &str) -> Result<f32> {
+    page.visit(parameters).await?;
+    page.until_state("ready", LOAD).await?;
+    page.press("train").await?;
+    page.until("all batches", SOON, |shown| shown.loss_points == 8).await?;
+    loss(page).await
+}
+
+/// The last loss in the chart's key.
+async fn loss(page: &Page) -> Result<f32> {
+    let loss = page.run("return document.querySelector('[data-testid=chart-loss] .keys b').textContent").await?;
+    Ok(loss.as_str().unwrap_or_default().parse()?)
+}
+
+#[test]
 fn webgpu_trains_when_asked_for_even_in_software() {
     play(Site::start(), Kind::SoftwareGpu, async |page| {
         // 50 batches: more than are done before the run is paused.
@@ -62,8 +94,7 @@ fn webgpu_trains_when_asked_for_even_in_software() {
         page.until("more points", LONG, |shown| shown.loss_points > first.loss_points).await?;
         page.press("pause").await?;
         page.until_state("paused", LONG).await?;
-        let loss = page.run("return document.querySelector('[data-testid=chart-loss] .keys b').textContent").await?;
-        let loss: f32 = loss.as_str().unwrap_or_default().parse()?;
+        let loss = loss(page).await?;
         ensure((0.0..10.0).contains(&loss), || format!("the loss is {loss}"))?;
         let read = page.read_a_one().await?;
         assert_eq!(read.state, "paused");
