@@ -7,6 +7,7 @@ use kiln::data::Split;
 use kiln::data::augment::{Amount, Augmentation, Changes};
 use kiln::device::Opened;
 use kiln::protocol::{Command, Event, Failure, MOST_IMAGES, PREVIEWS, RunId};
+use kiln::training::slice::slices;
 use kiln::training::{Checkpoint, RunConfig, Score};
 #[cfg(not(target_arch = "wasm32"))]
 use proptest::prelude::*;
@@ -113,12 +114,25 @@ both! {
 
         let mut session = small_session();
         session.handle(start(1, &small_config()));
-        let mut events = session.advance().await;
+        let mut events = session.advance().await; // the first of the batch's two slices
         session.handle(Command::Pause { run: RUN });
-        events.extend(session.advance().await);
+        events.extend(drive(&mut session).await);
         assert_eq!(events.last(), Some(&Event::Paused { run: RUN, step: 1 }));
         assert!(!session.has_work());
         assert_eq!(session.handle(Command::Resume { run: RUN }), [Event::Resumed { run: RUN }]);
+        events.extend(drive(&mut session).await);
+        assert_eq!(losses(&events), expected);
+    }
+
+    async fn a_drawing_waits_for_a_slice_of_a_step_and_changes_nothing_of_the_run() {
+        let expected = undisturbed().await;
+
+        let mut session = small_session();
+        session.handle(start(1, &small_config()));
+        let mut events = session.advance().await;
+        session.handle(Command::Predict { id: 1, pixels: ByteBuf::from(common::digits(3, 9).image(2)) });
+        let answer = session.advance().await;
+        assert!(matches!(answer[..], [Event::Prediction { id: 1, .. }]));
         events.extend(drive(&mut session).await);
         assert_eq!(losses(&events), expected);
     }
@@ -147,7 +161,7 @@ both! {
         let mut session = small_session();
         session.handle(start(1, &small_config()));
         let mut events = Vec::new();
-        for _ in 0..3 {
+        for _ in 0..3 * slices(16).len() {
             events.extend(session.advance().await);
         }
         session.handle(Command::Stop { run: RUN });

@@ -9,7 +9,7 @@ use burn::tensor::{Device, Tensor, TensorData, activation};
 use web_time::Instant;
 
 use super::RunConfig;
-use super::crew::{Team, Work, shares};
+use super::crew::{Answer, Team, Work, shares};
 use super::optimizer::{Optimizer, StateError, sizes};
 use super::slice::{self, Job, Part};
 use super::source::Source;
@@ -182,8 +182,7 @@ impl Trainer {
         metrics
     }
 
-    /// [`Trainer::step`] on the CPU, in slices, by as many of a team as it puts to work. What a helper owes when it
-    /// dies is computed here, so the step is done all the same.
+    /// [`Trainer::step`] on the CPU, in slices, by as many of a team as it puts to work.
     ///
     /// # Errors
     /// None on the CPU.
@@ -193,7 +192,17 @@ impl Trainer {
         learning_rate: f64,
         team: &mut Team,
     ) -> Result<Tensor<1>, DeviceLost> {
-        let start = Instant::now();
+        let mut step = self.begin(batch, learning_rate, team).await?;
+        while self.go_on(&mut step).await? {}
+        self.finish(step, team).await
+    }
+
+    /// Begins such a step: the helpers have their slices from now on.
+    ///
+    /// # Errors
+    /// None on the CPU.
+    pub async fn begin(&mut self, batch: &Images, learning_rate: f64, team: &mut Team) -> Result<Underway, DeviceLost> {
+        let started = Instant::now();
         self.job.rows = batch.labels.len();
         let slices: Vec<Images> = slice::slices(self.job.rows).into_iter().map(|range| batch.part(range)).collect();
         let workers = team.workers(slices.len());
@@ -201,7 +210,7 @@ impl Trainer {
         let own = shares.next().unwrap_or_default();
         let weights = if workers > 1 { read(self.network().parts()).await?.concat() } else { Vec::new() };
         let weights = Rc::new(weights);
-        let answers: Vec<_> = (0..)
+        let answers = (0..)
             .zip(shares)
             .map(|(helper, share)| {
                 let (job, weights, first) = (self.job.clone(), weights.clone(), share.start as u32);
@@ -209,13 +218,40 @@ impl Trainer {
                 (share, team.crew().compute(helper, work))
             })
             .collect();
-        let mut parts = self.compute(own, &slices).await?;
+        Ok(Underway { started, learning_rate, slices, workers, own, parts: Vec::new(), answers })
+    }
+
+    /// Computes one of the slices that are left to this worker; whether another is left then.
+    ///
+    /// # Errors
+    /// None on the CPU.
+    pub async fn go_on(&self, step: &mut Underway) -> Result<bool, DeviceLost> {
+        if let Some(index) = step.own.next() {
+            step.parts.push(self.compute(index, &step.slices).await?);
+        }
+        Ok(!step.own.is_empty())
+    }
+
+    /// Takes the helpers' slices in and ends the step. What a helper owes when it dies is computed here, so the step is
+    /// done all the same.
+    ///
+    /// # Errors
+    /// None on the CPU.
+    pub async fn finish(&mut self, step: Underway, team: &mut Team) -> Result<Tensor<1>, DeviceLost> {
+        let Underway { started, learning_rate, slices, workers, own, mut parts, answers } = step;
+        for index in own {
+            parts.push(self.compute(index, &slices).await?);
+        }
         let sizes = sizes(&self.network);
         for (share, answer) in answers {
             let whole = |part: &Part| part.gradients.len() == sizes.iter().sum::<usize>();
             match answer.await.filter(|answer| answer.len() == share.len() && answer.iter().all(whole)) {
                 Some(answer) => parts.extend(answer),
-                None => parts.extend(self.compute(share, &slices).await?),
+                None => {
+                    for index in share {
+                        parts.push(self.compute(index, &slices).await?);
+                    }
+                }
             }
         }
         let Part { loss, correct, gradients } = slice::sum(parts);
@@ -224,16 +260,12 @@ impl Trainer {
         let mut rest = &gradients[..];
         let gradients = sizes.iter().map(|&len| rest.split_off(..len).map(&tensor)).collect();
         self.change(gradients, learning_rate);
-        team.took(workers, start.elapsed());
+        team.took(workers, started.elapsed());
         Ok(tensor(&[loss, correct / self.job.rows as f32]))
     }
 
-    async fn compute(&self, share: Range<usize>, slices: &[Images]) -> Result<Vec<Part>, DeviceLost> {
-        let mut parts = Vec::with_capacity(share.len());
-        for index in share {
-            parts.push(slice::compute(&self.network, &self.job, index as u32, &slices[index], &self.device).await?);
-        }
-        Ok(parts)
+    async fn compute(&self, index: usize, slices: &[Images]) -> Result<Part, DeviceLost> {
+        slice::compute(&self.network, &self.job, index as u32, &slices[index], &self.device).await
     }
 
     fn change(&mut self, gradients: Vec<Option<Tensor<1>>>, learning_rate: f64) {
@@ -241,6 +273,21 @@ impl Trainer {
         self.network = self.optimizer.step(self.network.clone(), gradients, learning_rate);
         self.job.step += 1;
     }
+}
+
+/// A step in slices that is under way.
+pub struct Underway {
+    started: Instant,
+    learning_rate: f64,
+    slices: Vec<Images>,
+    /// Those who compute.
+    workers: usize,
+    /// What is left to this one.
+    own: Range<usize>,
+    /// The slices that are computed, from the first on.
+    parts: Vec<Part>,
+    /// What the helpers will answer, in the slices' order.
+    answers: Vec<(Range<usize>, Answer)>,
 }
 
 /// Calls `forward` with the generator of dropout's masks seeded, if there is dropout. The device has one generator: it

@@ -14,13 +14,13 @@ use super::super::evaluation::{CHUNK, Evaluation, advance_together};
 use super::super::finetune::{
     Basis, BeforeAfter, CLASSES, Comparison, FineTune, FineTuneProblem, NewData, Origin, Prepared, REPLAY,
 };
-use super::super::source::{Features, Source};
+use super::super::source::{Features, Source, features};
 use crate::data::division::{Division, divide};
 use crate::data::order::{Stream, rng, shuffle};
 use crate::data::set::Set;
 use crate::data::{CLASSES as DIGITS, Dataset, Images, PIXELS, Split, per_class};
-use crate::device::{DeviceLost, read};
-use crate::model::{Input, Network, NetworkConfig, trainable_parameters};
+use crate::device::DeviceLost;
+use crate::model::{Network, NetworkConfig, trainable_parameters};
 
 /// Shifted images that are made at once.
 const MAKE: usize = 500;
@@ -286,9 +286,7 @@ impl FineTuning {
         let chunk = CHUNK.min(part.images.len());
         // All at once: growing by and by would take twice as much, and a tab's memory never shrinks.
         part.features.values.reserve_exact((part.images.len() - range.start) * network.feature_len());
-        let Input::Images(images) = Source::from(&part.images).gather(&indices, chunk, device) else { return Ok(()) };
-        let mut values = read(vec![network.features(images).flatten(0, 1)]).await?.remove(0);
-        values.truncate(range.len() * network.feature_len());
+        let mut values = features(&network, &part.images, &indices, chunk, device).await?;
         part.features.values.append(&mut values);
         if range.end == part.images.len() {
             part.features.len = network.feature_len();

@@ -336,7 +336,8 @@ impl Session {
         }
     }
 
-    /// Does one small piece of work: reads a drawing, or does one training step, or looks at one chunk of images.
+    /// Does one small piece of work: reads a drawing, or does one training step (on the CPU a slice of one), or looks at
+    /// one chunk of images.
     pub async fn advance(&mut self) -> Vec<Event> {
         let mut events = Vec::new();
         if self.can_preview() {
@@ -375,6 +376,9 @@ impl Session {
         let id = run.id;
         let missing = self.missing(run);
         let Some(run) = &mut self.run else { return Ok(()) };
+        if run.underway.is_some() {
+            return run.train(&self.data, self.expected.block, self.team.as_mut(), events).await;
+        }
         match (run.pace, &run.activity) {
             (Pace::Paused, _) | (_, Activity::Ended) => return Ok(()),
             (Pace::Pausing, _) => {

@@ -10,7 +10,7 @@ use super::super::crew::Team;
 use super::super::evaluation::Evaluation;
 use super::super::finetune::FineTuneProblem;
 use super::super::source::Source;
-use super::super::trainer::{Batch, Trainer, pick};
+use super::super::trainer::{Batch, Trainer, Underway, pick};
 use super::super::{BestNetwork, Checkpoint, RunConfig, Score, StepPoint, config};
 use super::finetune::{Comparing, FineTuning, Sets};
 use crate::data::augment::Changes;
@@ -61,6 +61,8 @@ pub(super) struct Run {
     pub(super) finetuning: Option<Box<FineTuning>>,
     /// Steps done.
     pub(super) step: u32,
+    /// The next one, if it has begun. It is ended before anything else is done.
+    pub(super) underway: Option<Underway>,
     /// The order of the epoch that `step` lies in.
     pub(super) order: (u32, Vec<u32>),
     pub(super) activity: Activity,
@@ -147,6 +149,7 @@ impl Run {
             finetuning,
             config,
             step: 0,
+            underway: None,
             order: (u32::MAX, Vec::new()),
             activity: Activity::Train,
             pace: Pace::Running,
@@ -292,41 +295,34 @@ impl Run {
         Ok(())
     }
 
-    /// One training step, and the read of what has gathered when it is time.
+    /// One training step, or on the CPU one slice of it, so that a drawing waits for no more than that; and the read of
+    /// what has gathered when it is time.
     pub(super) async fn train(
         &mut self,
         data: &Dataset,
         block: usize,
-        team: Option<&mut Team>,
+        mut team: Option<&mut Team>,
         events: &mut Vec<Event>,
     ) -> Result<(), DeviceLost> {
-        let (per_epoch, len) = (self.config.batches_per_epoch(), self.config.batch_len());
-        let epoch = self.step / per_epoch;
-        if self.order.0 != epoch {
-            let size = self.config.images() as usize;
-            self.order = (epoch, epoch_order(self.config.seed, epoch, size, block));
-        }
-        let start = (self.step % per_epoch) as usize * len;
-        let indices = &self.order.1[start..start + len];
-        let (classes, device) = (self.config.network.classes, self.trainer.device());
-        let learning_rate = self.learning_rate * self.config.schedule_at(self.step);
-        let metrics = match source(&self.finetuning, data, Split::Train) {
-            Source::Images(images) => {
-                let changes = |image| Changes::draw(&self.config.augmentation, self.config.seed, epoch, image);
-                let batch = pick(images, indices, changes);
-                match team {
-                    Some(team) if self.trainer.can_slice() => {
-                        self.trainer.step_in_slices(&batch, learning_rate, team).await?
-                    }
-                    _ => self.trainer.step(Batch::of(&batch, classes, device), learning_rate),
+        let whole = match self.underway {
+            None => self.begin(data, block, team.as_deref_mut()).await?,
+            Some(_) => None,
+        };
+        let metrics = match (whole, self.underway.take(), team) {
+            (None, Some(mut step), Some(team)) => {
+                if self.trainer.go_on(&mut step).await? {
+                    self.underway = Some(step);
+                    return Ok(());
                 }
+                self.trainer.finish(step, team).await?
             }
-            features => self.trainer.step(Batch::gather(features, indices, len, classes, device), learning_rate),
+            (Some(metrics), ..) => metrics,
+            (None, ..) => return Ok(()),
         };
         self.unread.push(metrics);
         self.step += 1;
         let one_batch = self.pace == Pace::OneBatch;
-        let epoch_ends = self.step.is_multiple_of(per_epoch);
+        let epoch_ends = self.step.is_multiple_of(self.config.batches_per_epoch());
         let due = self.meter.since.elapsed() >= READ_EVERY || self.unread.len() >= MAX_UNREAD;
         if (due || one_batch || epoch_ends) && !self.flush(events).await? {
             return Ok(());
@@ -338,6 +334,38 @@ impl Run {
             self.paused(events).await?;
         }
         Ok(())
+    }
+
+    /// Begins a step. Gives its metrics if it was done as a whole; else it is under way.
+    async fn begin(
+        &mut self,
+        data: &Dataset,
+        block: usize,
+        team: Option<&mut Team>,
+    ) -> Result<Option<Tensor<1>>, DeviceLost> {
+        let (per_epoch, len) = (self.config.batches_per_epoch(), self.config.batch_len());
+        let epoch = self.step / per_epoch;
+        if self.order.0 != epoch {
+            let size = self.config.images() as usize;
+            self.order = (epoch, epoch_order(self.config.seed, epoch, size, block));
+        }
+        let start = (self.step % per_epoch) as usize * len;
+        let indices = &self.order.1[start..start + len];
+        let (classes, device) = (self.config.network.classes, self.trainer.device());
+        let learning_rate = self.learning_rate * self.config.schedule_at(self.step);
+        let batch = match source(&self.finetuning, data, Split::Train) {
+            Source::Images(images) => {
+                let changes = |image| Changes::draw(&self.config.augmentation, self.config.seed, epoch, image);
+                let batch = pick(images, indices, changes);
+                if let Some(team) = team.filter(|_| self.trainer.can_slice()) {
+                    self.underway = Some(self.trainer.begin(&batch, learning_rate, team).await?);
+                    return Ok(None);
+                }
+                Batch::of(&batch, classes, device)
+            }
+            features => Batch::gather(features, indices, len, classes, device),
+        };
+        Ok(Some(self.trainer.step(batch, learning_rate)))
     }
 
     /// The pause has come: the run as it stands is told first, so that the page can be closed.
