@@ -115,6 +115,15 @@ both! {
         assert_eq!(network.to_bytes().await.unwrap().len(), 4 * 130_250);
     }
 
+    async fn a_network_of_dense_layers_alone_answers() {
+        let config = NetworkConfig { convolutions: Vec::new(), dense: vec![16], ..NetworkConfig::default() };
+        let network = Network::new(&config, 1, &Device::flex()).unwrap();
+        let batch = Batch::gather(&digits(8, 2), &[0, 1, 2], 3, 10, &Device::flex());
+        assert_eq!(network.feature_len(), 784);
+        let logits = read(vec![network.answer(batch.input).flatten(0, 1)]).await.unwrap().remove(0);
+        assert!(logits.len() == 30 && logits.iter().all(|logit| logit.is_finite()), "{logits:?}");
+    }
+
     async fn a_network_that_can_not_be_built_names_the_layer_and_the_reason() {
         let unpadded = Convolution { filters: 8, kernel: 3, padding: Padding::Valid, pool: true };
         let config = NetworkConfig { convolutions: vec![unpadded; 4], ..NetworkConfig::default() };

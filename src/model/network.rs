@@ -214,8 +214,8 @@ impl Network {
     /// What the blocks and the frozen dense layers make of images: `[batch, 1, 28, 28]` → `[batch, features]`. Of an
     /// image it is the same each time as long as these layers don't learn, so it can be kept.
     pub fn features(&self, images: Tensor<4>) -> Tensor<2> {
-        let last = self.blocks.len() - 1;
-        let maps = self.blocks.iter().enumerate().fold(images, |x, (at, block)| block.forward(x, at == last));
+        let blocks = (1..).zip(&self.blocks);
+        let maps = blocks.fold(images, |x, (number, block)| block.forward(x, number == self.blocks.len()));
         self.dense[..self.frozen_dense()].iter().fold(maps.flatten(1, 3), |x, dense| dense_relu(dense, x))
     }
 

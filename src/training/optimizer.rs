@@ -36,6 +36,9 @@ pub struct Optimizer {
     moments: Vec<Vec<Tensor<1>>>,
 }
 
+/// A flat tensor's new value, and what is kept of it for the next step.
+type Stepped = (Tensor<1>, Vec<Tensor<1>>);
+
 enum Update {
     /// With its weight decay, which burn's rule keeps to itself.
     Adam(Adam, f32),
@@ -112,14 +115,8 @@ impl Optimizer {
         network
     }
 
-    /// The new value of one flat tensor, and what is kept for the next step.
-    fn update(
-        &self,
-        learning_rate: f64,
-        value: Tensor<1>,
-        gradient: Tensor<1>,
-        moments: Vec<Tensor<1>>,
-    ) -> (Tensor<1>, Vec<Tensor<1>>) {
+    /// Changes one flat tensor.
+    fn update(&self, learning_rate: f64, value: Tensor<1>, gradient: Tensor<1>, moments: Vec<Tensor<1>>) -> Stepped {
         const KEPT: &str = "burn's rules give their state back";
         if let Some(stepped) = self.in_one_pass(learning_rate, &value, &gradient, &moments) {
             return stepped;
@@ -170,15 +167,16 @@ impl Optimizer {
         network: &Network,
         gradients: &[Option<Tensor<1>>],
         learning_rate: f64,
-    ) -> Option<Vec<(Tensor<1>, Vec<Tensor<1>>)>> {
+    ) -> Option<Vec<Stepped>> {
+        let rule = self.adam(learning_rate)?;
         let gradients = gradients.iter().cloned().collect::<Option<Vec<_>>>()?;
         let mut values = Values(Vec::new());
         network.visit(&mut values);
-        crate::model::adam::step(&self.adam(learning_rate)?, &values.0, &gradients, &self.moments)
+        crate::model::adam::step(&rule, &values.0, &gradients, &self.moments)
     }
 
     #[cfg(not(feature = "gpu"))]
-    fn all_at_once(&self, _: &Network, _: &[Option<Tensor<1>>], _: f64) -> Option<Vec<(Tensor<1>, Vec<Tensor<1>>)>> {
+    fn all_at_once(&self, _: &Network, _: &[Option<Tensor<1>>], _: f64) -> Option<Vec<Stepped>> {
         None
     }
 
@@ -197,7 +195,7 @@ impl Optimizer {
         value: &Tensor<1>,
         gradient: &Tensor<1>,
         moments: &[Tensor<1>],
-    ) -> Option<(Tensor<1>, Vec<Tensor<1>>)> {
+    ) -> Option<Stepped> {
         let rule = self.adam(learning_rate)?;
         let primitive = |tensor: &Tensor<1>| {
             let primitive = tensor.clone().try_into_primitive::<Flex>().ok()?;
@@ -320,7 +318,7 @@ struct Step<'a> {
     gradients: std::vec::IntoIter<Option<Tensor<1>>>,
     before: &'a mut std::vec::IntoIter<Vec<Tensor<1>>>,
     /// What was computed for all together; else each is by itself.
-    ready: std::vec::IntoIter<(Tensor<1>, Vec<Tensor<1>>)>,
+    ready: std::vec::IntoIter<Stepped>,
     learning_rate: f64,
 }
 

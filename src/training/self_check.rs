@@ -1,11 +1,11 @@
 //! Whether a GPU can be trusted: one forward pass and two training steps, held against the CPU's. Called once, when a GPU
 //! was opened; the usual network's programs are compiled by it, so that the first click finds them ready.
 
-use burn::tensor::{Device, Tensor, TensorData};
+use burn::tensor::Device;
 
 use super::RunConfig;
 use super::trainer::{Batch, Trainer};
-use crate::data::{CLASSES, Images, PIXELS, SIDE};
+use crate::data::{CLASSES, Images, PIXELS};
 use crate::device::{DeviceLost, read};
 use crate::model::Network;
 
@@ -26,9 +26,8 @@ pub async fn self_check(gpu: &Device) -> Result<f32, DeviceLost> {
     for device in [gpu, &Device::flex()] {
         let network = Network::new(&config.network, 1, &device.clone().autodiff());
         let mut trainer = Trainer::new(network.expect("the default network can be built"), &config, device);
-        let image = images.pixels[..PIXELS].iter().map(|&pixel| f32::from(pixel) / 255.0).collect();
-        let image = Tensor::from_data(TensorData::new::<f32, _>(image, [1, 1, SIDE, SIDE]), device);
-        let mut told = read(vec![trainer.network().forward(image).flatten(0, 1)]).await?.remove(0);
+        let logits = trainer.network().answer(Batch::of(&images, CLASSES, device).input);
+        let mut told = read(vec![logits.flatten(0, 1)]).await?.remove(0);
         for _ in 0..2 {
             let batch = Batch::of(&images, CLASSES, trainer.device());
             told.push(read(vec![trainer.step(batch, config.learning_rate)]).await?[0][0]);

@@ -4,7 +4,8 @@
 use burn::tensor::{Device, Tensor, TensorData};
 
 use crate::data::{Images, PIXELS, SIDE};
-use crate::model::Input;
+use crate::device::{DeviceLost, read};
+use crate::model::{Input, Network};
 
 /// What the frozen layers made of each image of a set ([`crate::model::Network::features`]), with the image's label.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -64,14 +65,7 @@ impl<'a> Source<'a> {
     pub fn gather(self, indices: &[u32], len: usize, device: &Device) -> Input {
         assert!(indices.len() <= len, "more images than the batch holds");
         match self {
-            Source::Images(images) => {
-                let mut pixels = Vec::with_capacity(len * PIXELS);
-                for &index in indices {
-                    pixels.extend(images.image(index as usize).iter().copied().map(scaled));
-                }
-                pixels.resize(len * PIXELS, 0.0);
-                Input::Images(Tensor::from_data(TensorData::new(pixels, [len, 1, SIDE, SIDE]), device))
-            }
+            Source::Images(images) => Input::Images(gather(images, indices, len, device)),
             Source::Features(features) => {
                 let mut values = Vec::with_capacity(len * features.len);
                 for &index in indices {
@@ -83,6 +77,37 @@ impl<'a> Source<'a> {
             }
         }
     }
+}
+
+/// The images at `indices`, padded with empty ones: `[len, 1, 28, 28]`.
+fn gather(images: &Images, indices: &[u32], len: usize, device: &Device) -> Tensor<4> {
+    let mut pixels = Vec::with_capacity(len * PIXELS);
+    for &index in indices {
+        pixels.extend(images.image(index as usize).iter().copied().map(scaled));
+    }
+    pixels.resize(len * PIXELS, 0.0);
+    Tensor::from_data(TensorData::new(pixels, [len, 1, SIDE, SIDE]), device)
+}
+
+/// What the frozen layers of `network` make of the images at `indices`, one after the other. They are computed as a batch
+/// of `len`, so that there is one shape of them. One read from the device.
+///
+/// # Errors
+/// The device was lost.
+///
+/// # Panics
+/// If an index is not in the set.
+pub async fn features(
+    network: &Network,
+    images: &Images,
+    indices: &[u32],
+    len: usize,
+    device: &Device,
+) -> Result<Vec<f32>, DeviceLost> {
+    let features = network.features(gather(images, indices, len, device)).flatten(0, 1);
+    let mut values = read(vec![features]).await?.remove(0);
+    values.truncate(indices.len() * network.feature_len());
+    Ok(values)
 }
 
 /// A byte of an image as the network takes it.

@@ -9,11 +9,11 @@ use super::helper::Helpers;
 use crate::data::augment::{Augmentation, Changes};
 use crate::data::{CLASSES, Images, PIXELS, SIDE};
 use crate::device::{DeviceLost, Opened, read};
-use crate::model::{Input, Network, NetworkConfig, Trainable};
+use crate::model::{Network, NetworkConfig, Trainable};
 use crate::protocol::{DeviceKind, DeviceReason};
 use crate::training::RunConfig;
 use crate::training::crew::{Crew, Team};
-use crate::training::source::{Features, Source};
+use crate::training::source::{self, Features};
 use crate::training::trainer::{Batch, Trainer, pick};
 
 /// The article's network, or one of other filters, in training on a data set that the caller brings.
@@ -110,12 +110,10 @@ impl Bench {
         let network = self.trainer.network();
         let mut features = Features { len: network.feature_len(), ..Features::default() };
         for batch in indices.chunks(BATCH) {
-            let Input::Images(images) = Source::from(&self.images).gather(batch, batch.len(), &self.device.device)
-            else {
-                unreachable!("images give images")
-            };
-            let made = read(vec![network.features(images).flatten(0, 1)]).await.map_err(thrown)?;
-            features.values.extend(made.concat());
+            let device = &self.device.device;
+            features
+                .values
+                .extend(source::features(&network, &self.images, batch, BATCH, device).await.map_err(thrown)?);
             features.labels.extend(batch.iter().map(|&index| self.images.labels[index as usize]));
         }
         let prepared = started.elapsed();

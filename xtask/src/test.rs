@@ -64,8 +64,6 @@ fn browser(toolchain: &Toolchain) -> Result<()> {
         let mut pack = toolchain.command("wasm-pack");
         pack.args(["test", "--headless", "--chrome", "--chromedriver"]).arg(&driver);
         pack.args(["--", "--no-default-features", "--features", feature]);
-        // Seconds for one test file. Training on a software adapter takes its time.
-        pack.env("WASM_BINDGEN_TEST_TIMEOUT", "600");
         check(heading, pack)?;
     }
     Ok(())

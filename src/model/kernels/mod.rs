@@ -77,30 +77,26 @@ fn track<B: Backend, S: Saved<B>>(
     })
 }
 
+/// Input, weight and bias as a backend's own tensors; `None` if they are not on it. A macro, for burn's traits that say
+/// what a backend's tensor becomes have no public names.
+macro_rules! primitives {
+    ($backend:ty, $($tensor:expr),+) => {
+        (|| Some([$($tensor.clone().try_into_primitive::<$backend>().ok()?),+]))()
+    };
+}
+
 /// Computes an operation of a backend, tracked or not; `None` if the tensors are not on it, or there is no kernel for
-/// them. A macro, for burn's traits that say what a backend's tensor becomes have no public names.
+/// them.
 macro_rules! compute {
-    ($backend:ty, $input:expr, $weight:expr, $bias:expr, $forward:expr) => {{
-        let primitive = |input: &Tensor<_>, weight: &Tensor<_>, bias: &Tensor<1>| {
-            let input = input.clone().try_into_primitive::<Autodiff<$backend>>().ok()?;
-            let weight = weight.clone().try_into_primitive::<Autodiff<$backend>>().ok()?;
-            let bias = bias.clone().try_into_primitive::<Autodiff<$backend>>().ok()?;
-            Some([input, weight, bias])
-        };
-        if let Some(tracked) = primitive($input, $weight, $bias) {
+    ($backend:ty, $input:expr, $weight:expr, $bias:expr, $forward:expr) => {
+        if let Some(tracked) = primitives!(Autodiff<$backend>, $input, $weight, $bias) {
             track::<$backend, _>(tracked, $forward).map(Tensor::from_primitive::<Autodiff<$backend>>)
         } else {
-            let primitive = |input: &Tensor<_>, weight: &Tensor<_>, bias: &Tensor<1>| {
-                let input = input.clone().try_into_primitive::<$backend>().ok()?;
-                let weight = weight.clone().try_into_primitive::<$backend>().ok()?;
-                let bias = bias.clone().try_into_primitive::<$backend>().ok()?;
-                Some([input, weight, bias])
-            };
-            primitive($input, $weight, $bias).and_then(|[input, weight, bias]| {
+            primitives!($backend, $input, $weight, $bias).and_then(|[input, weight, bias]| {
                 $forward([&input, &weight, &bias]).map(|(output, _)| Tensor::from_primitive::<$backend>(output))
             })
         }
-    }};
+    };
 }
 
 /// Convolution 3×3 "same", bias, ReLU and, if asked for, the pool; `None` where there is no kernel for it.

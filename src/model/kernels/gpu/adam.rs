@@ -44,15 +44,8 @@ pub fn step(
     let [first, second] = [first, second].map(|buffer| buffer.unwrap_or_else(|| self::buffer(like, len)));
     let (before, after) = (flat(&values, &places), buffer(like, len));
 
-    let correction = (1.0 - rule.beta_2.powi(rule.time)).sqrt();
-    let numbers = [
-        correction / (1.0 - rule.beta_1.powi(rule.time)),
-        rule.epsilon * correction,
-        rule.learning_rate,
-        rule.penalty,
-        rule.beta_1,
-        rule.beta_2,
-    ];
+    let (factor, epsilon) = rule.corrected();
+    let numbers = [factor, epsilon, rule.learning_rate, rule.penalty, rule.beta_1, rule.beta_2];
     let mut info: Vec<u32> = numbers.into_iter().map(f32::to_bits).collect();
     info.push(u32::from(begins));
     for runs in runs(&gradients, &places).chunks(MOST) {

@@ -1,7 +1,7 @@
 //! Convolution 3×3 "same" + bias + ReLU + pool, forward and backward.
 //!
 //! Names in the programs: `y`, `x` pixels, `by`, `bx` blocks of 2×2 pixels (a pool's windows), `i` the input's and `o`
-//! the output's channels in groups of [`Convolution::step`] and four. Maps lie as `[image][row][column][channel]`, the
+//! the output's channels in groups of [`Shape::step`] and four. Maps lie as `[image][row][column][channel]`, the
 //! weights as `[tap][in][out]` ([`Pack`]); those of a first layer with one channel as they are.
 
 use std::collections::BTreeMap;
@@ -12,7 +12,7 @@ use burn_cubecl::kernel::into_contiguous;
 use burn_cubecl::tensor::CubeTensor;
 
 use super::program::{LANES, Program, launch};
-use super::{ALIGNMENT, Gpu, buffer, channels_last, channels_second, dims, is_channels_last, tensor};
+use super::{Gpu, bias_at, buffer, channels_last, channels_second, dims, gradients, is_channels_last, tensor};
 use crate::model::kernels::{After, Saved};
 
 /// Images that a thread works on at once: each weight that it loads serves all of them.
@@ -84,11 +84,6 @@ impl Shape {
             format!("weights[({}u + i * 4u) * {outputs}u + o]", tap * inputs + channel)
         }
     }
-
-    /// Where the bias follows the weights in a buffer of gradients.
-    fn bias_at(&self) -> usize {
-        (9 * (self.inputs * self.outputs) as usize).next_multiple_of(ALIGNMENT)
-    }
 }
 
 /// Statements that only some blocks need, gathered by what they need.
@@ -110,6 +105,22 @@ impl Guarded {
                 needs => write!(body, "if ({needs}) {{\n{statements}}}\n"),
             };
         }
+    }
+}
+
+/// So many rows and columns from the one before block (`by`, `bx`) on, of a map that has `scale` for a block: where each
+/// begins (`row0`, `column0`), and whether it is on the map (`in_y0`, `in_x0`).
+fn surroundings(body: &mut String, count: u32, scale: u32, (rows, columns): (u32, u32)) {
+    for r in 0..count {
+        let _ = writeln!(
+            body,
+            "let y{r} = i32(by * {scale}u + {r}u) - 1; let in_y{r} = y{r} >= 0 && y{r} < {rows};
+let row{r} = u32(clamp(y{r}, 0, {})) * {columns}u;
+let x{r} = i32(bx * {scale}u + {r}u) - 1; let in_x{r} = x{r} >= 0 && x{r} < {columns};
+let column{r} = u32(clamp(x{r}, 0, {}));",
+            rows - 1,
+            columns - 1,
+        );
     }
 }
 
@@ -189,20 +200,8 @@ if (first >= images) {{ return; }}
             format_args!("{}u", groups * block_columns),
             format_args!("{}u", groups * block_columns * block_rows),
         );
-        // The 4×4 patch under the block: where each pixel lies, and whether it is in the image.
-        for r in 0..4 {
-            let _ = writeln!(
-                body,
-                "let y{r} = i32(by * 2u) + {}; let in_y{r} = y{r} >= 0 && y{r} < {height};
-let row{r} = u32(clamp(y{r}, 0, {})) * {width}u;
-let x{r} = i32(bx * 2u) + {}; let in_x{r} = x{r} >= 0 && x{r} < {width};
-let column{r} = u32(clamp(x{r}, 0, {}));",
-                r - 1,
-                height - 1,
-                r - 1,
-                width - 1,
-            );
-        }
+        // The 4×4 patch under the block.
+        surroundings(&mut body, 4, 2, (height, width));
         for image in 0..IMAGES {
             let size = height * width * inputs;
             let _ = writeln!(body, "let image{image} = min(first + {image}u, images - 1u) * {size}u;");
@@ -356,7 +355,7 @@ impl Backward {
         let Shape { height, width, inputs: all_inputs, outputs, pool, .. } = *shape;
         let (rows, columns) = shape.output();
         let (inputs, groups, step) = (shape.input_groups(), shape.output_groups(), shape.step());
-        let (zero, bias_at, kept) = (shape.zero(), shape.bias_at(), self.kept());
+        let (zero, bias_at, kept) = (shape.zero(), bias_at(9 * (all_inputs * outputs) as usize), self.kept());
         let mut body = format!(
             "let tile = group * {TILES}u + lane % {TILES}u;
 let i = tile % {inputs}u;
@@ -527,20 +526,8 @@ if (first >= images) {{ return; }}
             inputs * block_columns * block_rows,
         );
         // What lies around the block: 3×3 windows with a pool, 4×4 pixels without.
-        let (around, from) = if pool { (3, "") } else { (4, " * 2u") };
-        for r in 0..around {
-            let _ = writeln!(
-                body,
-                "let y{r} = i32(by{from}) + {}; let in_y{r} = y{r} >= 0 && y{r} < {rows};
-let row{r} = u32(clamp(y{r}, 0, {})) * {columns}u;
-let x{r} = i32(bx{from}) + {}; let in_x{r} = x{r} >= 0 && x{r} < {columns};
-let column{r} = u32(clamp(x{r}, 0, {}));",
-                r - 1,
-                rows - 1,
-                r - 1,
-                columns - 1,
-            );
-        }
+        let (around, scale) = if pool { (3, 1) } else { (4, 2) };
+        surroundings(&mut body, around, scale, (rows, columns));
         for image in 0..IMAGES {
             let _ = writeln!(body, "let image{image} = min(first + {image}u, images - 1u);");
             for pixel in 0..4 {
@@ -731,8 +718,8 @@ impl Saved<Gpu> for Convolution {
         // Without a pool, gradient and output are read side by side and lie alike.
         let planar = if pool { !is_channels_last(&gradient) } else { self.planar };
         let gradient = if planar { into_contiguous(gradient) } else { channels_last(gradient) };
-        let bias_at = self.shape.bias_at();
-        let gradients = buffer(&gradient, bias_at + outputs as usize);
+        let (gradients, [weight, bias]) =
+            gradients(&gradient, [outputs as usize, inputs as usize, 3, 3], outputs as usize);
         let input_shape = [self.images, height as usize, width as usize, inputs as usize];
         let input_gradient = with_input.then(|| buffer(&gradient, input_shape.iter().product()));
         let program = Backward { shape: self.shape, planar, with_input };
@@ -745,10 +732,6 @@ impl Saved<Gpu> for Convolution {
             buffers.extend([&self.weights, input_gradient]);
         }
         launch(&gradient.client, program, groups, &buffers, &[images]);
-        [
-            input_gradient.map(|buffer| channels_second(&gradient, buffer, input_shape)),
-            Some(tensor(&gradient, gradients.clone(), 0, [outputs as usize, inputs as usize, 3, 3])),
-            Some(tensor(&gradient, gradients, bias_at, [outputs as usize])),
-        ]
+        [input_gradient.map(|buffer| channels_second(&gradient, buffer, input_shape)), Some(weight), Some(bias)]
     }
 }

@@ -8,19 +8,13 @@ use burn_cubecl::kernel::into_contiguous;
 use burn_cubecl::tensor::CubeTensor;
 
 use super::program::{LANES, Program, launch};
-use super::{ALIGNMENT, Gpu, buffer, dims, tensor};
+use super::{Gpu, bias_at, buffer, dims, gradients, tensor};
 use crate::model::kernels::Saved;
 
 /// Rows that a thread works on at once.
 const ROWS: u32 = 4;
 /// Classes that a last layer may have here: a thread holds them all.
 const MOST_CLASSES: usize = 32;
-
-/// Floats of a layer's weights, and where the bias follows them in a buffer of gradients.
-fn gradients_len(inputs: usize, outputs: usize) -> (usize, usize) {
-    let bias_at = (inputs * outputs).next_multiple_of(ALIGNMENT);
-    (bias_at, bias_at + outputs)
-}
 
 /// Four rows and four outputs a thread.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -102,7 +96,7 @@ impl Program for Backward {
 
     fn body(&self) -> String {
         let (inputs, outputs) = (self.inputs / 4, self.outputs / 4);
-        let bias_at = gradients_len(self.inputs as usize, self.outputs as usize).0 / 4;
+        let bias_at = bias_at((self.inputs * self.outputs) as usize) / 4;
         let weight_groups = self.weight_groups();
         let mut body = format!(
             "let rows = info[0];
@@ -189,8 +183,7 @@ impl Saved<Gpu> for Hidden {
     fn backward(&self, gradient: CubeTensor, with_input: bool) -> [Option<CubeTensor>; 3] {
         let ([rows, inputs], [_, outputs]) = (dims(&self.input), dims(&self.weight));
         let gradient = into_contiguous(gradient);
-        let (bias_at, len) = gradients_len(inputs, outputs);
-        let gradients = buffer(&gradient, len);
+        let (gradients, [weight, bias]) = gradients(&gradient, [inputs, outputs], outputs);
         let input_gradient = with_input.then(|| buffer(&gradient, rows * inputs));
         let program = Backward { inputs: inputs as u32, outputs: outputs as u32, with_input };
         let threads = (rows as u32).div_ceil(ROWS) * program.inputs / 4;
@@ -200,11 +193,7 @@ impl Saved<Gpu> for Hidden {
             buffers.extend([&self.weight.handle, input_gradient]);
         }
         launch(&gradient.client, program, groups, &buffers, &[rows as u32]);
-        [
-            input_gradient.map(|buffer| tensor(&gradient, buffer, 0, [rows, inputs])),
-            Some(tensor(&gradient, gradients.clone(), 0, [inputs, outputs])),
-            Some(tensor(&gradient, gradients, bias_at, [outputs])),
-        ]
+        [input_gradient.map(|buffer| tensor(&gradient, buffer, 0, [rows, inputs])), Some(weight), Some(bias)]
     }
 }
 
@@ -341,7 +330,7 @@ impl Program for ScoreBackward {
     fn body(&self) -> String {
         let Self { inputs, classes, with_input } = self;
         let weights = inputs * classes;
-        let bias_at = gradients_len(*inputs as usize, *classes as usize).0;
+        let bias_at = bias_at(weights as usize);
         let mut body = format!(
             "let rows = info[0];
 var at = group * {LANES}u + lane;
@@ -408,8 +397,7 @@ pub fn score(
 impl Saved<Gpu> for Last {
     fn backward(&self, gradient: CubeTensor, with_input: bool) -> [Option<CubeTensor>; 3] {
         let ([rows, inputs], [_, classes]) = (dims(&self.input), dims(&self.weight));
-        let (bias_at, len) = gradients_len(inputs, classes);
-        let gradients = buffer(&gradient, len);
+        let (gradients, [weight, bias]) = gradients(&gradient, [inputs, classes], classes);
         let input_gradient = with_input.then(|| buffer(&gradient, rows * inputs));
         let program = ScoreBackward { inputs: inputs as u32, classes: classes as u32, with_input };
         let threads = (inputs + 1) * classes + if with_input { rows * inputs } else { 0 };
@@ -418,10 +406,6 @@ impl Saved<Gpu> for Last {
             buffers.extend([&self.weight.handle, input_gradient]);
         }
         launch(&gradient.client, program, (threads as u32).div_ceil(LANES), &buffers, &[rows as u32]);
-        [
-            input_gradient.map(|buffer| tensor(&gradient, buffer, 0, [rows, inputs])),
-            Some(tensor(&gradient, gradients.clone(), 0, [inputs, classes])),
-            Some(tensor(&gradient, gradients, bias_at, [classes])),
-        ]
+        [input_gradient.map(|buffer| tensor(&gradient, buffer, 0, [rows, inputs])), Some(weight), Some(bias)]
     }
 }

@@ -42,6 +42,19 @@ fn tensor<const D: usize>(like: &CubeTensor, mut buffer: Handle, start: usize, s
     CubeTensor::new_contiguous(like.client.clone(), like.device.clone(), Shape::from(shape), buffer, DType::F32)
 }
 
+/// Where the bias follows so many weights in a buffer of gradients.
+fn bias_at(weights: usize) -> usize {
+    weights.next_multiple_of(ALIGNMENT)
+}
+
+/// A buffer for the gradients of a layer's weights and bias, and both as its parts.
+fn gradients<const D: usize>(like: &CubeTensor, weights: [usize; D], outputs: usize) -> (Handle, [CubeTensor; 2]) {
+    let at = bias_at(weights.iter().product());
+    let all = buffer(like, at + outputs);
+    let parts = [tensor(like, all.clone(), 0, weights), tensor(like, all.clone(), at, [outputs])];
+    (all, parts)
+}
+
 /// A buffer that holds `[batch, row, column, channel]` as burn's `[batch, channel, row, column]`.
 fn channels_second(like: &CubeTensor, buffer: Handle, [batch, height, width, channels]: [usize; 4]) -> CubeTensor {
     let mut tensor = tensor(like, buffer, 0, [batch, channels, height, width]);
