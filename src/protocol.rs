@@ -22,7 +22,7 @@ use crate::training::sweep::{SweepConfig, SweepError, Trial};
 use crate::training::{Checkpoint, History, RunConfig, Score, StepPoint};
 
 /// Raised with every change of the types in this module. A worker answers [`Event::Ready`] with its own.
-pub const VERSION: u32 = 5;
+pub const VERSION: u32 = 6;
 
 /// Bytes that can't be what they are said to be, or a value that can't be made bytes.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -151,6 +151,8 @@ pub enum Command {
         reason: DeviceReason,
         /// URL of the manifest.
         manifest: String,
+        /// Whether the visitor's connection is to be spared: nothing but the manifest is fetched before the first run.
+        sparing: bool,
     },
     /// Fetch again what failed or is missing.
     FetchAgain,
@@ -365,6 +367,8 @@ pub struct DataProgress {
     pub validation_images: u32,
     /// All test images.
     pub test_images: u32,
+    /// Whether the rest is fetched when a run begins, and not before.
+    pub waits: bool,
 }
 
 /// The outputs of one layer for a drawing, each map scaled to bytes by the layer's largest value.

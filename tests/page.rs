@@ -12,7 +12,9 @@ use kiln::page::number::read as read_number;
 use kiln::page::settings::{Note, read, write};
 use kiln::page::state::{Action, DeviceChoice, PageState};
 use kiln::page::words::{count, percent};
-use kiln::protocol::{Command, ConfigurationProblem, DeviceReason, Event, Failure, LayerMaps, RunId, VERSION};
+use kiln::protocol::{
+    Command, ConfigurationProblem, DataProgress, DeviceReason, Event, Failure, LayerMaps, RunId, VERSION,
+};
 use kiln::training::{Checkpoint, RunConfig, Score};
 use kiln::web::{pack, unpack};
 use mounted::{Mounted, data, frames, key, mount, opened, ready_events, steps};
@@ -83,6 +85,17 @@ async fn a_device_that_opens_after_all_data_came_makes_it_ready() {
     assert_eq!(page.state(), ("loading".into(), "data".into()));
     page.tell([opened()]).await;
     assert_eq!(page.state().0, "ready");
+}
+
+#[wasm_bindgen_test]
+async fn a_page_whose_data_come_with_the_first_run_is_ready_without_them() {
+    let page = mount(read([]));
+    let Event::Data(none) = data(0) else { unreachable!("data are data") };
+    let waits = Event::Data(DataProgress { waits: true, ..none });
+    page.tell([Event::Ready { version: VERSION }, opened(), waits]).await;
+    assert_eq!(page.state().0, "ready");
+    assert_eq!(page.buttons(), "train step");
+    assert!(page.text("status").contains("4.0 MB, are fetched when you train"), "{}", page.text("status"));
 }
 
 #[wasm_bindgen_test]

@@ -121,6 +121,7 @@ fn commands() -> Vec<Command> {
             device: DeviceKind::WebGpu,
             reason: DeviceReason::MissingFeature("x".into()),
             manifest: "data/manifest.json".into(),
+            sparing: true,
         },
         Command::FetchAgain,
         Command::Pause { run: RUN },

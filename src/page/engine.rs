@@ -13,7 +13,7 @@ use wasm_bindgen::{JsCast, JsValue};
 use wasm_bindgen_futures::spawn_local;
 use web_sys::{ErrorEvent, MessageEvent, Worker, WorkerOptions, WorkerType};
 
-use super::browser::{after, document};
+use super::browser::{after, document, window};
 use super::device;
 use super::state::DeviceChoice;
 use crate::protocol::{Command, DeviceKind, DeviceReason, Event, Failure, VERSION};
@@ -160,7 +160,8 @@ impl Inner {
                 return self.failed(id, Failure::Version { worker: version, page: VERSION });
             }
             self.watch(id, lock);
-            self.send(&Command::Open { device, reason: reason.clone(), manifest: relative("data/manifest.json") });
+            let (reason, manifest) = (reason.clone(), relative("data/manifest.json"));
+            self.send(&Command::Open { device, reason, manifest, sparing: spares_connection() });
         }
         (self.listener)(event);
     }
@@ -191,6 +192,12 @@ impl Inner {
             (self.listener)(Event::Failed { run: None, failure });
         }
     }
+}
+
+/// Whether the visitor's connection is to be spared: they asked the browser to, or it counts what it carries.
+fn spares_connection() -> bool {
+    let connection = field(window().navigator().as_ref(), "connection");
+    field(&connection, "saveData").is_truthy() || field(&connection, "type").as_string().as_deref() == Some("cellular")
 }
 
 /// A file beside the document, wherever that lies.

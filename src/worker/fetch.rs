@@ -38,14 +38,21 @@ pub struct Loader {
 }
 
 impl Loader {
-    /// Starts fetching what `manifest` (a URL) lists. Images go to `inbox`; progress and failures to `tell`.
-    pub fn start(manifest: String, inbox: UnboundedSender<Input>, tell: impl Fn(&Event) + 'static) -> Self {
-        let (again, mut agains) = unbounded();
+    /// Starts fetching what `manifest` (a URL) lists. Images go to `inbox`; progress and failures to `tell`. A `sparing`
+    /// one fetches no shard before it is told to, but takes those that are kept.
+    pub fn start(
+        manifest: String,
+        sparing: bool,
+        inbox: UnboundedSender<Input>,
+        tell: impl Fn(&Event) + 'static,
+    ) -> Self {
+        let (again, agains) = unbounded();
         spawn_local(async move {
-            let mut job = Job { url: manifest, store: Store::open().await, inbox, tell: Box::new(tell), plan: None };
+            let (store, tell) = (Store::open().await, Box::new(tell));
+            let mut job = Job { url: manifest, sparing, store, inbox, tell, agains, plan: None };
             while let Err(failure) = job.run().await {
                 (job.tell)(&Event::Failed { run: None, failure });
-                if wait(&mut agains).await.is_none() {
+                if wait(&mut job.agains).await.is_none() {
                     return;
                 }
             }
@@ -53,7 +60,7 @@ impl Loader {
         Self { again }
     }
 
-    /// Tries again what failed. Does nothing while all is well.
+    /// Tries again what failed, and fetches what was not to be fetched before. Does nothing while all is well.
     pub fn again(&self) {
         // A loader that has everything no longer listens.
         drop(self.again.unbounded_send(()));
@@ -68,9 +75,12 @@ async fn wait(agains: &mut UnboundedReceiver<()>) -> Option<()> {
 
 struct Job {
     url: String,
+    /// Whether no shard is fetched before somebody asks.
+    sparing: bool,
     store: Store,
     inbox: UnboundedSender<Input>,
     tell: Box<dyn Fn(&Event)>,
+    agains: UnboundedReceiver<()>,
     plan: Option<Plan>,
 }
 
@@ -91,6 +101,15 @@ impl Job {
         let plan = self.plan.as_mut().expect("was just made");
         while let Some(entry) = plan.shards.get(plan.next) {
             let url = resolve(&entry.file, &self.url).map_err(|e| missing(entry, e.to_string()))?;
+            if self.sparing && !self.store.has(&url).await {
+                plan.progress.waits = true;
+                (self.tell)(&Event::Data(plan.progress.clone()));
+                if wait(&mut self.agains).await.is_none() {
+                    return Ok(());
+                }
+                plan.progress.waits = false;
+                self.sparing = false;
+            }
             let (images, fetched) = load(entry, &url, &self.store, &plan.progress, &*self.tell).await?;
             plan.progress.bytes += entry.bytes;
             plan.progress.fetched_bytes += fetched;

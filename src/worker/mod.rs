@@ -75,9 +75,11 @@ pub fn start() {
 
 async fn run(mut inputs: mpsc::UnboundedReceiver<Input>, inbox: mpsc::UnboundedSender<Input>) {
     // Nothing can be done before the device is chosen, so all but `Open` is dropped until then.
-    let (device, reason, manifest) = loop {
+    let (device, reason, manifest, sparing) = loop {
         match inputs.next().await {
-            Some(Input::Command(Command::Open { device, reason, manifest })) => break (device, reason, manifest),
+            Some(Input::Command(Command::Open { device, reason, manifest, sparing })) => {
+                break (device, reason, manifest, sparing);
+            }
             Some(_) => {}
             None => return,
         }
@@ -85,7 +87,7 @@ async fn run(mut inputs: mpsc::UnboundedReceiver<Input>, inbox: mpsc::UnboundedS
     // Bytes travel while the device opens.
     let keeper = keep::Keeper::start("kiln", port::name(), inbox.clone(), port::post);
     let mut desk = files::Desk::new(inbox.clone());
-    let loader = fetch::Loader::start(manifest, inbox, port::post);
+    let loader = fetch::Loader::start(manifest, sparing, inbox, port::post);
     let mut session = open(device, reason).await;
     keeper.welcome();
     loop {
@@ -126,7 +128,12 @@ fn take(session: &mut Session, loader: &fetch::Loader, keeper: &keep::Keeper, de
         Input::Command(Command::Export { kind, of }) => desk.export(session, kind, of),
         Input::Command(Command::Import { name, bytes }) => desk.import(name, &bytes),
         Input::Command(command) if keeper.take(&command) => {}
-        Input::Command(command) | Input::Resume(command) => tell(keeper, &session.handle(command)),
+        Input::Command(command) | Input::Resume(command) => {
+            if matches!(command, Command::Start { .. } | Command::Sweep { .. }) {
+                loader.again(); // a run needs what was not fetched before, to spare the connection
+            }
+            tell(keeper, &session.handle(command));
+        }
         Input::Model(opened) => {
             // One that was asked for while a run was about to begin is left.
             if session.open_model(&opened.model) {

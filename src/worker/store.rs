@@ -33,6 +33,12 @@ impl Store {
         Some(js_sys::Uint8Array::new(&buffer).to_vec())
     }
 
+    /// Whether a file is kept under `url`.
+    pub async fn has(&self, url: &str) -> bool {
+        let Some(cache) = &self.0 else { return false };
+        JsFuture::from(cache.match_with_str(url)).await.is_ok_and(|found| !found.is_undefined())
+    }
+
     /// Keeps a file.
     ///
     /// # Errors

@@ -429,7 +429,7 @@ impl PageState {
     /// Whether engine and data are there and no run is under way.
     fn is_free(&self) -> bool {
         self.device.is_some()
-            && self.data.train_images > 0
+            && (self.data.train_images > 0 || self.data.waits)
             && matches!(
                 self.phase,
                 Phase::LoadingData | Phase::Ready | Phase::Paused | Phase::Finished { .. } | Phase::Swept
@@ -443,9 +443,9 @@ impl PageState {
         }
     }
 
-    /// Whether all of the data is here.
+    /// Whether all of the data is here, or comes when a run begins.
     pub fn has_data(&self) -> bool {
-        self.data.total_shards > 0 && self.data.shards >= self.data.total_shards
+        self.data.total_shards > 0 && (self.data.waits || self.data.shards >= self.data.total_shards)
     }
 
     /// Whether a run is under way: what is changed now counts from the next one on.

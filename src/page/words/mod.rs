@@ -263,6 +263,13 @@ impl Lang {
             Phase::Ready if state.opened().is_some() => {
                 state.opened().map_or_else(String::new, |card| self.opened_line(card))
             }
+            Phase::Ready if state.data.waits => {
+                let all = megabytes(state.data.total_bytes - state.data.bytes);
+                self.pick(
+                    format!("Your connection is spared: the digits, {all} MB, are fetched when you train."),
+                    format!("为节省流量，开始训练时才取数字（{all} MB）。"),
+                )
+            }
             Phase::Ready if offline => self
                 .pick("You are offline. Everything is already here, so everything works.", "已离线，一切照常。")
                 .into(),

@@ -35,6 +35,21 @@ fn training_starts_with_the_first_shard() {
 }
 
 #[test]
+fn a_connection_to_be_spared_carries_no_shard_before_the_first_run() {
+    play(Site::start(), Kind::Plain, async |page| {
+        page.before_each_document("Object.defineProperty(navigator, 'connection', { value: { saveData: true } })")
+            .await?;
+        page.visit(ENDLESS).await?;
+        let ready = page.until_state("ready", LOAD).await?;
+        assert_eq!(shards(&page.site), [0, 0, 0]);
+        ensure(ready.status.contains("fetched when you train"), || ready.status.clone())?;
+        page.press("train").await?;
+        page.until("points", LOAD, |shown| shown.loss_points > 1).await?;
+        ensure(shards(&page.site)[0] > 0, || "training images were fetched".into())
+    });
+}
+
+#[test]
 fn a_bad_shard_is_named_and_never_trained_on() {
     play(Site::start().with("/data/train-00", Fault::Altered), Kind::Plain, async |page| {
         page.visit(ENDLESS).await?;
