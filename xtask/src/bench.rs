@@ -45,15 +45,23 @@ struct Task {
     name: &'static str,
     batch: u32,
     workers: u32,
+    /// Other filters than the article's. Another library has none of that.
     filters: Option<&'static str>,
+    /// Without relaxed SIMD, even where the browser has it.
+    plain: bool,
 }
 
-const TASKS: [Task; 5] = [
-    Task { name: "batch 128, one worker", batch: 128, workers: 1, filters: None },
-    Task { name: "batch 128, two workers", batch: 128, workers: 2, filters: None },
-    Task { name: "batch 32, two workers", batch: 32, workers: 2, filters: None },
-    Task { name: "batch 512, two workers", batch: 512, workers: 2, filters: None },
-    Task { name: "16-32-64 filters, batch 128, two workers", batch: 128, workers: 2, filters: Some("16,32,64") },
+/// What most have in common.
+const TASK: Task = Task { name: "batch 128, two workers", batch: 128, workers: 2, filters: None, plain: false };
+
+const TASKS: [Task; 7] = [
+    Task { name: "batch 128, one worker", workers: 1, ..TASK },
+    TASK,
+    Task { name: "batch 128, one worker, plain SIMD", workers: 1, plain: true, ..TASK },
+    Task { name: "batch 128, two workers, plain SIMD", plain: true, ..TASK },
+    Task { name: "batch 32, two workers", batch: 32, ..TASK },
+    Task { name: "batch 512, two workers", batch: 512, ..TASK },
+    Task { name: "16-32-64 filters, batch 128, two workers", filters: Some("16,32,64"), ..TASK },
 ];
 
 /// What the page measured, by name.
@@ -82,6 +90,9 @@ pub fn bench(options: &Options) -> Result<()> {
         let mut query = format!("steps={}&warmup=10&batch={}&workers={}", options.steps, task.batch, task.workers);
         if let Some(filters) = task.filters {
             write!(query, "&filters={filters}")?;
+        }
+        if task.plain {
+            query.push_str("&simd=plain");
         }
         let (mut best, mut best_other, mut best_peer) = (None, None, None);
         for _ in 0..options.rounds.max(1) {
