@@ -10,11 +10,11 @@ mod common;
 
 use kiln::data::{PIXELS, Split};
 use kiln::files::run_file::{self, Data, Device, Metrics, RunFile, Shard, Versions};
-use kiln::files::{self, About, FileError, Read, csv, layout, onnx, safetensors, tensorboard};
+use kiln::files::{self, About, FileError, Read, layout, onnx, safetensors, tensorboard};
 use kiln::model::{Convolution, NetworkConfig, SavedModel};
 use kiln::protocol::DeviceKind;
 use kiln::training::finetune::{Basis, NewData, Origin, Sample};
-use kiln::training::{History, RunConfig, Score, StepPoint};
+use kiln::training::{History, RunConfig, Score, StepPoint, csv};
 use prost::Message;
 
 fn small() -> NetworkConfig {

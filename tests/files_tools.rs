@@ -12,11 +12,11 @@ use std::process::Command as Process;
 use burn::tensor::{Tensor, TensorData};
 use kiln::data::{Images, PIXELS, SIDE, Split, idx, synthetic};
 use kiln::device::{Opened, read};
-use kiln::files::{About, csv, layout, onnx, safetensors, tensorboard};
+use kiln::files::{About, layout, onnx, safetensors, tensorboard};
 use kiln::model::{Convolution, Network, NetworkConfig, Padding, SavedModel};
 use kiln::protocol::{Command, Event, RunId};
 use kiln::training::session::{Expected, Session};
-use kiln::training::{History, RunConfig};
+use kiln::training::{History, RunConfig, csv};
 
 /// Python with the tools, as `cargo xtask setup` makes it.
 fn python() -> PathBuf {

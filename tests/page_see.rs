@@ -6,7 +6,7 @@ mod mounted;
 
 use kiln::data::{PIXELS, Split};
 use kiln::page::browser::document;
-use kiln::page::plot::{Axis, Measure, Span, csv, round_values, thinned};
+use kiln::page::plot::{Axis, Measure, Span, round_values, thinned};
 use kiln::page::words::Lang;
 use kiln::protocol::{Command, Event, RunId};
 use kiln::training::config::Optimizer;
@@ -218,16 +218,6 @@ fn what_differs_between_two_runs_is_said_in_both_languages() {
         ["Learning rate 0.01 → 0.001", "Optimizer SGD → Adam", "Batch normalisation on → off"]
     );
     assert_eq!(Lang::Zh.differences(&other, &config)[0], "学习率 0.01 → 0.001");
-}
-
-#[wasm_bindgen_test]
-fn numbers_are_saved_one_line_for_each_batch_with_validations_where_an_epoch_ends() {
-    let config = RunConfig { train_size: 256, ..RunConfig::default() };
-    let points: Vec<_> = (1..=3).map(|step| StepPoint { step, loss: 0.5, accuracy: 0.25 }).collect();
-    let text = csv(&config, &points, &[(1, Score { loss: 0.75, correct: 1, total: 2 })]);
-    let lines: Vec<_> = text.split("\r\n").collect();
-    assert_eq!(lines[1..], ["1,1,0.5,0.25,,", "2,1,0.5,0.25,0.75,0.5", "3,2,0.5,0.25,,", ""]);
-    assert_eq!(lines[0].split(',').count(), 6);
 }
 
 #[wasm_bindgen_test]

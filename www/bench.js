@@ -132,7 +132,7 @@ async function measure(options) {
     const worker = o.device === 'webgpu' ? 'worker_gpu' : cpuWorker(o.simd);
     result.backend += ` ${worker}`;
     const module = await import(`./${worker}.js`);
-    await module.default();
+    const { memory } = await module.default();
     const bench = await module.Bench.open(o.device, Uint32Array.from(o.filters), weights, data.trainX, data.trainY,
       o.workers, new URL(`${worker}_loader.js`, import.meta.url).href);
     result.threads = bench.workers;
@@ -162,6 +162,7 @@ async function measure(options) {
       const times = [];
       await phase('steady');
       const from = { ...counts };
+      const bytes = memory.buffer.byteLength;
       for (let i = 0; i < o.steps && !over(); i++) {
         const before = performance.now();
         result.loss_last = await step(true);
@@ -171,6 +172,9 @@ async function measure(options) {
       result.steps = times.length;
       result.step_ms_median = median(times);
       result.images_per_s = (1000 * o.batch) / result.step_ms_median;
+      // It never shrinks; what a long run adds is a leak.
+      result.memory_bytes = memory.buffer.byteLength;
+      result.memory_grown_bytes = memory.buffer.byteLength - bytes;
       if (o.device === 'webgpu')
         for (const key of Object.keys(counts)) result[`gpu_${key}_per_step`] = (counts[key] - from[key]) / times.length;
     }

@@ -1,12 +1,11 @@
-//! Files in and out: a trained network as [`safetensors`] and [`onnx`], what was measured as [`csv`] and
-//! [`tensorboard`] events, and a run as a [`run_file`] that another tab replays. Bytes to plain data and back; no tensor,
-//! no browser. The formats are described in `docs/files.md`. The worker calls this, and a
-//! native program can.
+//! Files in and out: a trained network as [`safetensors`] and [`onnx`], what was measured as [`tensorboard`] events
+//! (and as [`crate::training::csv`], which the page writes too), and a run as a [`run_file`] that another tab replays.
+//! Bytes to plain data and back; no tensor, no browser. The formats are described in `docs/files.md`. The worker calls
+//! this, and a native program can.
 //!
 //! What is read was written by somebody else: every size, shape and count is checked against the bytes that are
 //! really there before anything is allocated for it, and an error names the tensor or field that is wrong.
 
-pub mod csv;
 pub mod json;
 pub mod layout;
 pub mod onnx;

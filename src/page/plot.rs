@@ -276,19 +276,6 @@ pub fn epoch_means(points: &[StepPoint], config: &RunConfig, epoch: u32) -> Opti
     (!epoch.is_empty()).then(|| (mean(|point| point.loss), mean(|point| point.accuracy)))
 }
 
-/// A run's measurements as CSV (RFC 4180): a line each step, and in the line of an epoch's last step its validation.
-pub fn csv(config: &RunConfig, points: &[StepPoint], scores: &[(u32, Score)]) -> String {
-    let per_epoch = config.batches_per_epoch();
-    let mut text = "step,epoch,training_loss,training_accuracy,validation_loss,validation_accuracy\r\n".to_owned();
-    for StepPoint { step, loss, accuracy } in points {
-        let epoch = step.saturating_sub(1) / per_epoch + 1;
-        let score = scores.iter().find(|(done, _)| done * per_epoch == *step);
-        let validation = score.map_or(",".to_owned(), |(_, score)| format!("{},{}", score.loss, score.accuracy()));
-        text += &format!("{step},{epoch},{loss},{accuracy},{validation}\r\n");
-    }
-    text
-}
-
 /// A line of about `most` points in place of a longer one: means of neighbours.
 pub fn thinned(points: &[StepPoint], most: usize) -> Vec<StepPoint> {
     let together = points.len().div_ceil(most.max(1)).max(1);

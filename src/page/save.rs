@@ -10,9 +10,10 @@ use super::Page;
 use super::browser::{document, download, window};
 use super::chart::{Look, format_value, reads_ninety, value_of};
 use super::picture::{Label, Panel, Picture, Stroke};
-use super::plot::{Measure, Smoothed, along, csv};
+use super::plot::{Measure, Smoothed, along};
 use super::state::Run;
 use super::words::{Lang, Text};
+use crate::training::{History, csv};
 
 /// Width and height of the picture.
 const SIZE: (f32, f32) = (1240.0, 420.0);
@@ -90,7 +91,10 @@ pub fn Save(look: Look) -> impl IntoView {
 fn save(page: Page, look: Look, kind: Kind) {
     if kind == Kind::Csv {
         let text = page.state.with_untracked(|state| {
-            state.run.as_ref().map_or_else(String::new, |run| csv(&run.config, &run.points, &run.scores))
+            state.run.as_ref().map_or_else(String::new, |run| {
+                let (points, scores, test) = (run.points.clone(), run.scores.clone(), run.test);
+                csv::write(&run.config, &History { points, scores, test, ..History::default() })
+            })
         });
         return download("kiln-charts.csv", "text/csv", text.as_bytes());
     }

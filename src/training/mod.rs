@@ -1,6 +1,6 @@
 //! Training. What a run is ([`config`], [`metrics`]) is plain data, and so is the user's own [`collection`]; with the
-//! feature `cpu` come one step ([`trainer`] and its [`optimizer`], on the CPU in [`slice`]s by a [`crew`]), the look at unseen images ([`evaluation`]) and the
-//! state machine around them ([`session`]).
+//! feature `cpu` come one step ([`trainer`] and its [`optimizer`], on the CPU in [`slice`]s by a [`crew`]), the look at
+//! unseen images ([`evaluation`]) and the state machine around them ([`session`]).
 //!
 //! A worker drives a [`session::Session`]; a test or a native program can drive it just as well, or use the
 //! [`trainer::Trainer`] alone.
@@ -10,6 +10,7 @@ pub mod collection;
 pub mod config;
 #[cfg(feature = "cpu")]
 pub mod crew;
+pub mod csv;
 #[cfg(feature = "cpu")]
 pub mod evaluation;
 pub mod exam;

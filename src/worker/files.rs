@@ -10,13 +10,13 @@ use super::keep::{self, Database, Room};
 use super::port::post;
 use crate::data::manifest::Manifest;
 use crate::files::run_file::{self, Data, Device, Metrics, RunFile, Versions};
-use crate::files::{self, About, Read, csv, onnx, safetensors, tensorboard};
+use crate::files::{self, About, Read, onnx, safetensors, tensorboard};
 use crate::model::{SavedModel, summarize};
 use crate::protocol::{Command, Event, ExportOf, Failure, FileKind, Imported};
 use crate::shelf::{ModelCard, ModelId, StorageTrouble, clean_name, fresh_name};
 use crate::training::finetune::Basis;
 use crate::training::session::Session;
-use crate::training::{History, RunConfig};
+use crate::training::{History, RunConfig, csv};
 
 /// What is known of the data that is here.
 pub struct Desk {

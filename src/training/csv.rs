@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
-use crate::training::{History, RunConfig, Score, StepPoint};
+use super::{History, RunConfig, Score, StepPoint};
 
 /// The names of the columns.
 pub const HEADER: &str = "step,epoch,training_loss,training_accuracy,validation_loss,validation_accuracy,\
