@@ -4,6 +4,7 @@ use std::ffi::OsStr;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 
@@ -151,15 +152,23 @@ fn optimizer(toolchain: &Toolchain) -> Result<String> {
     match version() {
         Some(version) if version >= OLDEST => return Ok(format!("version {version} is installed")),
         Some(version) => note(format_args!("version {version} breaks what wasm-bindgen makes; {OLDEST} does not")),
-        // Where not even rustup's servers could be reached, Trunk would not reach its own.
-        None if toolchain.name() == FALLBACK => {}
-        None => return Ok("Trunk fetches it".into()),
+        None if answers(WASM_OPT_HOME) => return Ok("Trunk fetches it".into()),
+        None => note(format_args!("{WASM_OPT_HOME} can't be reached, from where Trunk would fetch it")),
     }
     cargo_install(toolchain, "wasm-opt", "0.116.1", true)?;
     match version() {
         Some(version) if version >= OLDEST => Ok(format!("version {version} installed")),
         _ => bail!("wasm-opt was installed by cargo, but another one comes first on the path"),
     }
+}
+
+/// Where Trunk fetches wasm-opt from.
+const WASM_OPT_HOME: &str = "https://github.com/WebAssembly/binaryen/releases";
+
+/// Whether there is anything at an address. A network may let one server through and not another.
+fn answers(url: &str) -> bool {
+    let agent: ureq::Agent = ureq::Agent::config_builder().timeout_global(Some(Duration::from_secs(10))).build().into();
+    agent.head(url).call().is_ok()
 }
 
 /// The number in `wasm-opt version 116 (version_116)`.
