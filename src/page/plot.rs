@@ -1,6 +1,6 @@
 //! What a chart shows, as numbers: its axis, the smoothed line, the point under the pointer. Pure.
 
-use crate::training::{RunConfig, Score, StepPoint};
+use crate::training::{RunConfig, StepPoint};
 
 /// Which of the two charts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
