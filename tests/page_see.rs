@@ -11,7 +11,7 @@ use kiln::page::words::Lang;
 use kiln::protocol::{Command, Event, RunId};
 use kiln::training::config::Optimizer;
 use kiln::training::exam::Exam;
-use kiln::training::{RunConfig, Score, StepPoint};
+use kiln::training::{RunConfig, StepPoint};
 use mounted::{Mounted, frames, key, set, steps};
 use serde_bytes::ByteBuf;
 use wasm_bindgen::JsCast;
