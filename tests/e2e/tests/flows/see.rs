@@ -122,7 +122,8 @@ fn the_charts_are_saved_as_a_picture_and_as_numbers() {
                     let lines: Vec<_> = text.lines().collect();
                     assert_eq!(lines.len(), 41, "a head and a line for each batch");
                     let last: Vec<_> = lines[40].split(',').collect();
-                    ensure(last.len() == 6 && !last[4].is_empty(), || format!("the epoch's validation: {last:?}"))?;
+                    ensure(last.len() == 12 && !last[4].is_empty(), || format!("the epoch's validation: {last:?}"))?;
+                    ensure(!last[8].is_empty(), || format!("the run's test: {last:?}"))?;
                 }
                 _ => {
                     let text = String::from_utf8(file)?;
