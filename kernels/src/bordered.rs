@@ -18,6 +18,11 @@ pub struct Bordered {
 /// What a vector may read past the last float.
 const SLACK: usize = 16;
 
+/// Channels that so many become.
+fn padded(inputs: usize) -> usize {
+    if inputs < 4 { inputs } else { inputs.next_multiple_of(4) }
+}
+
 impl Bordered {
     /// Copies a batch.
     ///
@@ -26,7 +31,7 @@ impl Bordered {
     pub fn new(shape: &Shape, input: &[f32]) -> Self {
         let Shape { batch, height, width, inputs, .. } = *shape;
         assert_eq!(input.len(), shape.input_len(), "the input is of another shape");
-        let channels = if inputs < 4 { inputs } else { inputs.next_multiple_of(4) };
+        let channels = padded(inputs);
         let row = (width + 2) * channels;
         let image = (height + 2) * row;
         let mut data = vec![0.0; batch * image + SLACK];
@@ -42,6 +47,14 @@ impl Bordered {
             }
         }
         Self { data, channels, row, image }
+    }
+
+    /// Asserts that it was made of a batch of that shape: what the kernels read without a check lies inside then.
+    pub(crate) fn check(&self, shape: &Shape) {
+        let channels = padded(shape.inputs);
+        let (row, rows) = ((shape.width + 2) * channels, shape.height + 2);
+        let fits = self.channels == channels && self.row == row && self.image == rows * row;
+        assert!(fits && self.data.len() == shape.batch * self.image + SLACK, "the input is of another shape");
     }
 
     /// Whether a filter's row of all channels is taken as one run of floats.

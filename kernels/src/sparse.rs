@@ -33,7 +33,7 @@ struct Winner {
 /// winners of [`crate::conv_relu_pool`].
 ///
 /// # Panics
-/// If gradient or winners are of another shape.
+/// If input, gradient or winners are of another shape.
 pub fn pooled_backward_weights(
     shape: &Shape,
     input: &Bordered,
@@ -41,6 +41,7 @@ pub fn pooled_backward_weights(
     gradient: &[f32],
 ) -> (Vec<f32>, Vec<f32>) {
     check(shape, winners, gradient);
+    input.check(shape);
     // [output][tap row][a run of floats]: three taps of all channels.
     let run = 3 * input.channels;
     let width = run.next_multiple_of(4);

@@ -22,10 +22,11 @@ const TILES: usize = 8;
 /// which something is infinite or no number gives no number, so that it is seen.
 ///
 /// # Panics
-/// If weights or bias are of another shape.
+/// If input, weights or bias are of another shape.
 pub fn conv_relu_pool(shape: &Shape, input: &Bordered, weights: &[f32], bias: &[f32]) -> (Vec<f32>, Vec<u8>) {
     assert_eq!(weights.len(), shape.weights_len(), "the weights are of another shape");
     assert_eq!(bias.len(), shape.outputs, "the bias is of another shape");
+    input.check(shape);
     let mut output = vec![0.0; shape.pooled_len()];
     let mut winners = vec![OFF; shape.pooled_len()];
     let mut padded = bias.to_vec();

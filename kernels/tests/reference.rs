@@ -216,3 +216,12 @@ fn what_is_no_number_is_not_lost() {
         }
     }
 }
+
+#[test]
+#[should_panic(expected = "the input is of another shape")]
+fn an_input_of_another_shape_is_refused_before_it_is_read() {
+    let shape = Shape { batch: 2, height: 6, width: 6, inputs: 4, outputs: 8 };
+    let (input, weights, bias) = data(&shape, 7);
+    let bordered = Bordered::new(&shape, &input);
+    conv_relu_pool(&Shape { batch: 3, ..shape }, &bordered, &weights, &bias);
+}
