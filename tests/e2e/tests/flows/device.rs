@@ -58,7 +58,8 @@ fn with_and_without_relaxed_simd_the_cpu_trains_to_nearly_the_same_loss() {
         page.before_each_document(refuse).await?;
         let plain = last_loss(page, &parameters).await?;
         ensure(page.site.requests("/worker_cpu_bg") > 0, || "the plain form was fetched".into())?;
-        ensure((relaxed - plain).abs() < 1e-3, || format!("{relaxed} with relaxed SIMD, {plain} without"))
+        // Shown with three decimals: the last one may be rounded either way.
+        ensure((relaxed - plain).abs() < 1.5e-3, || format!("{relaxed} with relaxed SIMD, {plain} without"))
     });
 }
 
@@ -67,7 +68,8 @@ async fn last_loss(page: &Page, parameters: &str) -> Result<f32> {
     page.visit(parameters).await?;
     page.until_state("ready", LOAD).await?;
     page.press("train").await?;
-    page.until("all batches", SOON, |shown| shown.loss_points == 8).await?;
+    // Not by the points: what is drawn in a frame and what is written beside it may be a frame apart.
+    page.until_state("finished", LOAD).await?;
     loss(page).await
 }
 
