@@ -123,7 +123,7 @@ fn convolve(
                     let start = start.as_ptr().add(block * BLOCK);
                     let mut sums = [[F4::load(start), F4::load(start.add(4))]; 4];
                     for (tap, seen) in taps(shape, y, x) {
-                        let [a, b, c, d] = images;
+                        let [a, b, c, d] = images; // not by `map`, which is a call here in a development build
                         let at = |image: usize| input.as_ptr().add(image + seen * stride);
                         let rows = [at(a), at(b), at(c), at(d)];
                         let weights = packed.as_ptr().add((tap * blocks + block) * from * BLOCK);

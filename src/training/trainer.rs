@@ -192,8 +192,7 @@ impl Trainer {
         learning_rate: f64,
         team: &mut Team,
     ) -> Result<Tensor<1>, DeviceLost> {
-        let mut step = self.begin(batch, learning_rate, team).await?;
-        while self.go_on(&mut step).await? {}
+        let step = self.begin(batch, learning_rate, team).await?;
         self.finish(step, team).await
     }
 
@@ -232,8 +231,8 @@ impl Trainer {
         Ok(!step.own.is_empty())
     }
 
-    /// Takes the helpers' slices in and ends the step. What a helper owes when it dies is computed here, so the step is
-    /// done all the same.
+    /// Computes what is left to this worker, takes the helpers' slices in and ends the step. What a helper owes when it
+    /// dies is computed here, so the step is done all the same.
     ///
     /// # Errors
     /// None on the CPU.
