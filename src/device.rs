@@ -50,11 +50,13 @@ impl Opened {
 /// No adapter, or it refused a device; in the words of wgpu.
 #[cfg(feature = "gpu")]
 pub async fn open_gpu() -> Result<Opened, String> {
+    use burn_cubecl::cubecl::wgpu::wgpu::DeviceType;
     use burn_wgpu::WgpuSetup;
 
     let (device, setup) =
         Device::wgpu_options().tasks_max(64).init_with_setup_async().await.map_err(|error| error.to_string())?;
     let WgpuSetup { adapter, .. } = setup;
     let info = adapter.get_info();
+    crate::model::set_emulated(info.device_type == DeviceType::Cpu);
     Ok(Opened { device, kind: DeviceKind::WebGpu, name: info.name })
 }

@@ -10,7 +10,7 @@ use common::digits;
 use futures_util::lock::Mutex;
 use kiln::device::{open_gpu, read};
 use kiln::model::block::{After, conv_relu_pool};
-use kiln::model::{Convolution, Network, NetworkConfig};
+use kiln::model::{Convolution, Network, NetworkConfig, set_emulated};
 use kiln::training::RunConfig;
 use kiln::training::config::Optimizer;
 use kiln::training::self_check::self_check;
@@ -98,12 +98,19 @@ async fn a_convolution_of_any_shape_and_its_gradients_are_the_cpus() {
         (2, 12, 2, 3, 8, true, false),
         (6, 8, 3, 3, 16, false, true),
         (1, 20, 5, 6, 12, false, false),
+        (9, 16, 7, 5, 24, true, false),
+        (10, 8, 3, 2, 8, false, false),
+        (2, 4, 1, 5, 4, false, false),
+        (3, 16, 4, 3, 16, true, true),
         // No kernel is for it: burn's own operations.
         (2, 3, 5, 5, 5, true, true),
     ];
     for (images, inputs, rows, columns, outputs, pool, dense) in shapes {
         let mut found = Vec::new();
-        for device in [gpu.clone().autodiff(), Device::flex().autodiff()] {
+        // As a GPU is given its work, and as an emulated one is; then the CPU.
+        for (device, emulated) in [(&gpu, false), (&gpu, true), (&Device::flex(), true)] {
+            set_emulated(emulated);
+            let device = device.clone().autodiff();
             let tensor = |shape: &[usize], seed| {
                 let values = numbers(shape.iter().product(), seed);
                 TensorData::new(values, shape.to_vec())
@@ -124,7 +131,10 @@ async fn a_convolution_of_any_shape_and_its_gradients_are_the_cpus() {
             ];
             found.push(read(all).await.unwrap());
         }
-        for (what, (gpu, cpu)) in ["output", "input", "weight", "bias"].iter().zip(found[0].iter().zip(&found[1])) {
+        let cpu = found.pop().expect("three were asked");
+        let names = ["output", "input", "weight", "bias"];
+        let told = found.iter().flat_map(|gpu| names.iter().zip(gpu.iter().zip(&cpu)));
+        for (what, (gpu, cpu)) in told {
             let difference = largest_difference(gpu, cpu);
             let size = cpu.iter().fold(1.0, |most: f32, x| most.max(x.abs()));
             assert!(

@@ -11,6 +11,7 @@ pub mod adam;
 mod conv;
 mod dense;
 mod program;
+mod tile;
 
 use burn::tensor::{DType, Shape};
 use burn_cubecl::CubeBackend;
@@ -21,6 +22,7 @@ use burn_cubecl::tensor::CubeTensor;
 
 pub use conv::convolve;
 pub use dense::{hidden, score};
+pub use tile::set_emulated;
 
 /// burn's backend for every GPU.
 pub type Gpu = CubeBackend;
