@@ -145,13 +145,23 @@ fn a_batch_is_cut_by_its_length_alone_and_every_image_is_in_one_slice() {
 #[test]
 #[cfg_attr(target_arch = "wasm32", wasm_bindgen_test::wasm_bindgen_test)]
 fn parts_are_added_neighbours_first() {
-    let part = |value: f32| Part { loss: value, correct: 1.0, gradients: vec![value, -value] };
+    let sum = |values: [f32; 4]| {
+        let mut parts = Vec::new();
+        for (first, loss) in (0..).zip(values) {
+            slice::add(&mut parts, Part { first, slices: 1, loss, correct: 1.0, gradients: vec![loss, -loss] });
+        }
+        assert_eq!(parts.len(), 1);
+        parts.remove(0)
+    };
     // In f32, 1 is lost beside 2^25, but twice 1 beside 2^24 is not.
     let (big, one) = (16_777_216.0f32, 1.0f32);
-    let sum = slice::sum(vec![part(big), part(-big), part(one), part(one)]);
-    assert_eq!((sum.loss, sum.correct, sum.gradients), (2.0, 4.0, vec![2.0, -2.0]));
-    let sum = slice::sum(vec![part(big), part(one), part(one), part(-big)]);
-    assert_eq!(sum.loss, (big + one) + (one - big));
+    let Part { first, slices, loss, correct, gradients } = sum([big, -big, one, one]);
+    assert_eq!((first, slices, loss, correct, gradients), (0, 4, 2.0, 4.0, vec![2.0, -2.0]));
+    assert_eq!(sum([big, one, one, -big]).loss, (big + one) + (one - big));
+    // Halves alone are added: of the slices 1, 2 and 3 the last two.
+    let mut parts = Vec::new();
+    (1..4).for_each(|first| slice::add(&mut parts, Part { first, slices: 1, ..Part::default() }));
+    assert_eq!(parts.iter().map(|part| (part.first, part.slices)).collect::<Vec<_>>(), [(1, 1), (2, 2)]);
 }
 
 #[test]

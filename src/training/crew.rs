@@ -10,7 +10,8 @@ use std::time::Duration;
 use super::slice::{Job, Part};
 use crate::data::Images;
 
-/// What a helper answers in the end: one part for each slice, or `None` if it died.
+/// What a helper answers in the end: its slices in their order, those added up that belong together ([`super::slice::add`]);
+/// or `None` if it died.
 pub type Answer = Pin<Box<dyn Future<Output = Option<Vec<Part>>>>>;
 
 /// Slices of a step for a helper. It needs nothing else and remembers nothing, so one that dies costs its answer.

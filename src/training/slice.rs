@@ -54,20 +54,31 @@ impl Job {
     }
 }
 
-/// What a slice adds to a step.
+/// What a slice adds to a step, or several that belong together.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Part {
-    /// Its part of the mean loss over the batch, in nats.
+    /// The first slice.
+    pub first: u32,
+    /// How many there are: a power of two.
+    pub slices: u32,
+    /// Their part of the mean loss over the batch, in nats.
     pub loss: f32,
     /// Images read right.
     pub correct: f32,
-    /// Its part of the gradients of all trainable tensors, in the network's order.
+    /// Their part of the gradients of all trainable tensors, in the network's order.
     pub gradients: Vec<f32>,
 }
 
 impl Part {
+    /// Whether these two are the halves of a larger one.
+    fn is_half_with(&self, right: &Part) -> bool {
+        let len = self.slices;
+        len > 0 && right.slices == len && self.first.is_multiple_of(2 * len) && self.first + len == right.first
+    }
+
     /// The sum of two neighbours.
     fn add(mut self, right: &Part) -> Part {
+        self.slices += right.slices;
         self.loss += right.loss;
         self.correct += right.correct;
         for (sum, value) in self.gradients.iter_mut().zip(&right.gradients) {
@@ -77,20 +88,18 @@ impl Part {
     }
 }
 
-/// Adds parts as a binary tree: neighbours first, then their sums.
-pub fn sum(mut parts: Vec<Part>) -> Part {
-    while parts.len() > 1 {
-        let mut pairs = parts.into_iter();
-        let mut sums = Vec::new();
-        while let Some(left) = pairs.next() {
-            sums.push(match pairs.next() {
-                Some(right) => left.add(&right),
-                None => left,
-            });
+/// Puts a part behind those before it, and adds up what belongs together: neighbours first, then their sums, as a binary
+/// tree over all slices. Whoever has both halves of a part can add them, so that a helper answers with one sum; once all
+/// slices are there, in their order, one part is left.
+pub fn add(parts: &mut Vec<Part>, part: Part) {
+    parts.push(part);
+    while let [.., left, right] = &parts[..]
+        && left.is_half_with(right)
+    {
+        if let (Some(right), Some(left)) = (parts.pop(), parts.pop()) {
+            parts.push(left.add(&right));
         }
-        parts = sums;
     }
-    parts.pop().unwrap_or_default()
 }
 
 /// Computes slice `index` of a step. `network` is in training, on `device`.
@@ -112,19 +121,20 @@ pub async fn compute(
     told.extend(flat(network, &mut loss.backward()).into_iter().flatten());
     let values = read(told).await?;
     let single = |at: usize| values.get(at).and_then(|values| values.first().copied()).unwrap_or_default();
-    Ok(Part { loss: single(0), correct: single(1), gradients: values.get(2..).unwrap_or_default().concat() })
+    let gradients = values.get(2..).unwrap_or_default().concat();
+    Ok(Part { first: index, slices: 1, loss: single(0), correct: single(1), gradients })
 }
 
-/// Computes a helper's slices, on the CPU.
+/// Computes a helper's slices, on the CPU, and adds up those that belong together.
 ///
 /// # Errors
 /// Weights that do not fit the network. What comes from this program's own coordinator does.
 pub async fn help(work: &Work) -> Result<Vec<Part>, String> {
     let device = Device::flex().autodiff();
     let network = Network::from_values(&work.job.network, &work.weights, &device).map_err(|e| e.to_string())?.train();
-    let mut parts = Vec::with_capacity(work.slices.len());
+    let mut parts = Vec::new();
     for (index, images) in (work.first..).zip(&work.slices) {
-        parts.push(compute(&network, &work.job, index, images, &device).await.map_err(|lost| lost.0)?);
+        add(&mut parts, compute(&network, &work.job, index, images, &device).await.map_err(|lost| lost.0)?);
     }
     Ok(parts)
 }

@@ -226,7 +226,7 @@ impl Trainer {
     /// None on the CPU.
     pub async fn go_on(&self, step: &mut Underway) -> Result<bool, DeviceLost> {
         if let Some(index) = step.own.next() {
-            step.parts.push(self.compute(index, &step.slices).await?);
+            slice::add(&mut step.parts, self.compute(index, &step.slices).await?);
         }
         Ok(!step.own.is_empty())
     }
@@ -239,21 +239,21 @@ impl Trainer {
     pub async fn finish(&mut self, step: Underway, team: &mut Team) -> Result<Tensor<1>, DeviceLost> {
         let Underway { started, learning_rate, slices, workers, own, mut parts, answers } = step;
         for index in own {
-            parts.push(self.compute(index, &slices).await?);
+            slice::add(&mut parts, self.compute(index, &slices).await?);
         }
         let sizes = sizes(&self.network);
+        let len: usize = sizes.iter().sum();
         for (share, answer) in answers {
-            let whole = |part: &Part| part.gradients.len() == sizes.iter().sum::<usize>();
-            match answer.await.filter(|answer| answer.len() == share.len() && answer.iter().all(whole)) {
-                Some(answer) => parts.extend(answer),
+            match answer.await.filter(|answer| covers(answer, &share, len)) {
+                Some(answer) => answer.into_iter().for_each(|part| slice::add(&mut parts, part)),
                 None => {
                     for index in share {
-                        parts.push(self.compute(index, &slices).await?);
+                        slice::add(&mut parts, self.compute(index, &slices).await?);
                     }
                 }
             }
         }
-        let Part { loss, correct, gradients } = slice::sum(parts);
+        let Part { loss, correct, gradients, .. } = parts.pop().unwrap_or_default();
         let device = self.device.clone().inner();
         let tensor = |values: &[f32]| Tensor::from_data(TensorData::new(values.to_vec(), [values.len()]), &device);
         let mut rest = &gradients[..];
@@ -274,6 +274,14 @@ impl Trainer {
     }
 }
 
+/// Whether an answer has the gradients, so many numbers, of all slices that were asked for.
+fn covers(answer: &[Part], share: &Range<usize>, len: usize) -> bool {
+    let next = |at: usize, part: &Part| {
+        (part.first as usize == at && part.gradients.len() == len).then_some(at + part.slices as usize)
+    };
+    answer.iter().try_fold(share.start, next) == Some(share.end)
+}
+
 /// A step in slices that is under way.
 pub struct Underway {
     started: Instant,
@@ -283,7 +291,7 @@ pub struct Underway {
     workers: usize,
     /// What is left to this one.
     own: Range<usize>,
-    /// The slices that are computed, from the first on.
+    /// The slices that are computed, from the first on, those added up that belong together.
     parts: Vec<Part>,
     /// What the helpers will answer, in the slices' order.
     answers: Vec<(Range<usize>, Answer)>,

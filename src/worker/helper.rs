@@ -40,9 +40,9 @@ struct Request {
 /// What a helper answers.
 #[derive(Serialize, Deserialize)]
 struct Response {
-    /// Loss and images read right of each slice.
-    told: Vec<(f32, f32)>,
-    /// All slices' gradients, one after the other.
+    /// Of each part its first slice and how many there are, its loss and the images read right.
+    told: Vec<(u32, u32, f32, f32)>,
+    /// All parts' gradients, one after the other.
     #[serde(with = "serde_wasm_bindgen::preserve")]
     gradients: Float32Array,
 }
@@ -148,7 +148,10 @@ impl Crew for Helpers {
         let (answer, answered) = oneshot::channel();
         // One that died since it was counted leaves its place to the next, or nobody answers.
         if let Some(helper) = self.living.borrow().get(index) {
-            match request(&work).and_then(|request| helper.worker.post_message(&request).map_err(WebError::from)) {
+            let post = |(request, handed_over): (JsValue, Array)| {
+                helper.worker.post_message_with_transfer(&request, &handed_over).map_err(WebError::from)
+            };
+            match request(&work).and_then(post) {
                 Ok(()) => helper.waiting.borrow_mut().push_back(answer),
                 Err(error) => web_sys::console::warn_1(&format!("a helper can't be asked: {error}").into()),
             }
@@ -175,24 +178,28 @@ fn watch(name: &str, helper: &Rc<Helper>, living: &Rc<RefCell<Vec<Rc<Helper>>>>)
     let _ = ask_for_lock(&format!("{LIFE_LOCK}{name}"), &granted);
 }
 
-fn request(work: &Work) -> Result<JsValue, WebError> {
+/// What is posted, and which of it is handed over without a copy.
+fn request(work: &Work) -> Result<(JsValue, Array), WebError> {
     let pixels = work.slices.iter().map(|slice| &slice.pixels[..]).collect::<Vec<_>>().concat();
+    let (weights, pixels) = (Float32Array::from(&work.weights[..]), Uint8Array::from(&pixels[..]));
+    let handed_over = Array::of2(&weights.buffer(), &pixels.buffer());
     let request = Request {
         job: work.job.clone(),
         first: work.first,
-        weights: Float32Array::from(&work.weights[..]),
-        pixels: Uint8Array::from(&pixels[..]),
+        weights,
+        pixels,
         labels: work.slices.iter().map(|slice| Uint8Array::from(&slice.labels[..])).collect(),
     };
-    Ok(serde_wasm_bindgen::to_value(&request)?)
+    Ok((serde_wasm_bindgen::to_value(&request)?, handed_over))
 }
 
 /// The parts in a helper's answer; `None` if it is none.
 fn parts(message: &JsValue) -> Option<Vec<Part>> {
     let Response { told, gradients } = serde_wasm_bindgen::from_value(message.clone()).ok()?;
-    let gradients = gradients.to_vec();
-    let mut each = gradients.chunks_exact(gradients.len().checked_div(told.len())?.max(1));
-    told.into_iter().map(|(loss, correct)| Some(Part { loss, correct, gradients: each.next()?.to_vec() })).collect()
+    let len = gradients.length().checked_div(told.len() as u32)?;
+    let each = |at: u32| gradients.subarray(at * len, (at + 1) * len).to_vec();
+    let part = |((first, slices, loss, correct), at)| Part { first, slices, loss, correct, gradients: each(at) };
+    Some(told.into_iter().zip(0..).map(part).collect())
 }
 
 /// Helpers that may be of use: as many as there are processors beside the first, and slices beside the first.
@@ -250,9 +257,14 @@ async fn answer(message: JsValue) -> Result<(JsValue, Float32Array), WebError> {
         .collect();
     let work = Work { job, weights: Rc::new(weights.to_vec()), first, slices };
     let parts = slice::help(&work).await.map_err(WebError)?;
-    let gradients = parts.iter().map(|part| &part.gradients[..]).collect::<Vec<_>>().concat();
-    let gradients = Float32Array::from(&gradients[..]);
-    let told = parts.iter().map(|part| (part.loss, part.correct)).collect();
+    let gradients = Float32Array::new_with_length(parts.iter().map(|part| part.gradients.len() as u32).sum());
+    let mut end = 0;
+    for Part { gradients: values, .. } in &parts {
+        let start = end;
+        end += values.len() as u32;
+        gradients.subarray(start, end).copy_from(values);
+    }
+    let told = parts.iter().map(|part| (part.first, part.slices, part.loss, part.correct)).collect();
     let response = serde_wasm_bindgen::to_value(&Response { told, gradients: gradients.clone() })?;
     Ok((response, gradients))
 }
