@@ -42,5 +42,5 @@ impl Tile {
 
 /// Threads that sum up the gradient of a layer's weights, about.
 pub fn summing_threads() -> u32 {
-    if IS_EMULATED.load(Ordering::Relaxed) { 384 } else { 6144 }
+    if IS_EMULATED.load(Ordering::Relaxed) { 192 } else { 6144 }
 }
