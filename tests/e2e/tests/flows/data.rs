@@ -28,9 +28,9 @@ fn training_starts_with_the_first_shard() {
         let early = page.until("training is offered", LOAD, |shown| shown.can("train")).await?;
         assert_eq!(early.state, "loading");
         page.press("train").await?;
-        let learning = page.until("all batches of the first shard", SOON, |shown| shown.loss_points == 8).await?;
-        assert_eq!(learning.state, "training");
-        Ok(())
+        // The run may be further by the time that this is read: all of it is in the first shard.
+        let learned = page.until("all batches of the first shard", SOON, |shown| shown.loss_points == 8).await?;
+        ensure(learned.error.is_empty(), || learned.error.clone())
     });
 }
 
