@@ -26,8 +26,6 @@ wasm_bindgen_test::wasm_bindgen_test_configure!(run_in_dedicated_worker);
 macro_rules! say {
     ($($said:tt)*) => { eprintln!($($said)*) };
 }
-#[cfg(not(target_arch = "wasm32"))]
-use say;
 
 /// burn opens a device once; every test shares it.
 async fn gpu() -> Option<Device> {
