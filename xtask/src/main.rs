@@ -87,7 +87,7 @@ struct Bench {
     #[arg(long)]
     to_accuracy: bool,
     /// Measure WebGPU, if need be on the browser's software adapter.
-    #[arg(long)]
+    #[arg(long, conflicts_with = "to_accuracy")]
     webgpu: bool,
     /// Measure without a browser: this machine's CPU and GPU. Builds what that takes first.
     #[arg(long, conflicts_with_all = ["against", "peers", "to_accuracy", "webgpu"])]

@@ -78,24 +78,20 @@ impl Backward {
     /// Four channels of the gradient (or of the output) at a pixel or window.
     fn load(&self, from: &str, image: &str, place: &str, o: &str) -> String {
         let (rows, columns) = self.shape.output();
-        let (outputs, size) = (self.shape.outputs, rows * columns);
-        let each = |at: u32| match self.planar {
-            true => format!("{from}[({image} * {outputs}u + {o} * 4u + {at}u) * {size}u + {place}]"),
-            false => format!("{from}[({image} * {size}u + {place}) * {outputs}u + {o} * 4u + {at}u]"),
-        };
+        let each = |at: u32| self.load_one(from, image, place, &format!("{o} * 4u + {at}u"));
         match self.at_once() {
             1 => format!("vec4f({}, {}, {}, {})", each(0), each(1), each(2), each(3)),
-            _ => format!("{from}[({image} * {size}u + {place}) * {}u + {o}]", outputs / 4),
+            _ => format!("{from}[({image} * {}u + {place}) * {}u + {o}]", rows * columns, self.shape.outputs / 4),
         }
     }
 
     /// One channel of that.
-    fn load_one(&self, from: &str, image: &str, place: &str) -> String {
+    fn load_one(&self, from: &str, image: &str, place: &str, channel: &str) -> String {
         let (rows, columns) = self.shape.output();
         let (outputs, size) = (self.shape.outputs, rows * columns);
         match self.planar {
-            true => format!("{from}[({image} * {outputs}u + o) * {size}u + {place}]"),
-            false => format!("{from}[({image} * {size}u + {place}) * {outputs}u + o]"),
+            true => format!("{from}[({image} * {outputs}u + {channel}) * {size}u + {place}]"),
+            false => format!("{from}[({image} * {size}u + {place}) * {outputs}u + {channel}]"),
         }
     }
 
@@ -323,7 +319,7 @@ if ((tile < {}u) & (k >= {first}u) & (i == 0u) & (ky == 0u) & (half < {}u)) {{",
     fn gradient_around(&self, body: &mut String, tile: Tile, image: &str, around: [&[On]; 2]) -> Vec<Vec<bool>> {
         let (step, zero) = (tile.step, zero(tile.step));
         let load = |from: &str, place: &str| match step {
-            1 => self.load_one(from, image, place),
+            1 => self.load_one(from, image, place, "o"),
             _ => self.load(from, image, place, "o"),
         };
         let [in_y, in_x] = around;
