@@ -25,12 +25,13 @@ mod native {
     use std::path::Path;
     use std::time::Instant;
 
+    use kiln::data::augment::Changes;
     use kiln::data::order::epoch_order;
-    use kiln::data::{CLASSES, Images, idx};
+    use kiln::data::{Images, idx};
     use kiln::device::{Opened, open_gpu, read};
     use kiln::model::Network;
     use kiln::training::RunConfig;
-    use kiln::training::trainer::{Batch, Trainer};
+    use kiln::training::trainer::Trainer;
 
     /// Steps that are measured, and those before.
     const STEPS: usize = 30;
@@ -73,7 +74,7 @@ mod native {
         let (mut losses, mut times) = (Vec::new(), Vec::new());
         for indices in order.chunks_exact(batch).take(WARM_UP + STEPS) {
             let started = Instant::now();
-            let batch = Batch::gather(images, indices, batch, CLASSES, trainer.device());
+            let batch = trainer.batch(images, indices, |_| Changes::default());
             let metrics = trainer.step(batch, config.learning_rate);
             losses.push(read(vec![metrics]).await?[0][0]);
             times.push(started.elapsed().as_secs_f64());

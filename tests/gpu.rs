@@ -1,4 +1,4 @@
-//! The GPU against the CPU, from equal weights: forward, loss and gradients agree, and the loss falls. In the browser
+//! The GPU against the CPU, from equal weights: batches, forward, loss and gradients agree, and the loss falls. In the browser
 //! this runs on whatever WebGPU adapter there is, a software one included; natively, on Vulkan, Metal or DirectX
 //! (`cargo test --no-default-features --features gpu --test gpu`).
 
@@ -9,13 +9,15 @@ mod common;
 use burn::tensor::{Device, Tensor, TensorData};
 use common::digits;
 use futures_util::lock::Mutex;
+use kiln::data::augment::{Amount, Augmentation, Changes};
+use kiln::data::{Images, PIXELS};
 use kiln::device::{open_gpu, read};
 use kiln::model::block::{After, conv_relu_pool};
-use kiln::model::{Convolution, Network, NetworkConfig, set_emulated};
+use kiln::model::{Convolution, Input, Network, NetworkConfig, set_emulated};
 use kiln::training::RunConfig;
 use kiln::training::config::Optimizer;
 use kiln::training::self_check::self_check;
-use kiln::training::trainer::{Batch, Trainer, cross_entropy};
+use kiln::training::trainer::{Batch, Trainer, cross_entropy, pick};
 #[cfg(target_arch = "wasm32")]
 use wasm_bindgen_test::console_log as say;
 
@@ -150,6 +152,44 @@ both! {
                     difference < 1e-5 * size,
                     "{what} of {images} × {inputs}×{rows}×{columns} → {outputs}: {difference}"
                 );
+            }
+        }
+    }
+
+    async fn a_batch_that_the_device_makes_is_the_hosts() {
+        let Some(gpu) = gpu().await else { return };
+        // More than is sent at once, and of every shade.
+        let set = Images {
+            pixels: numbers(4500 * PIXELS, 5).into_iter().map(|x| (x * 400.0) as u8).collect(),
+            labels: (0..4500).map(|image| (image % 10) as u8).collect(),
+        };
+        let run = RunConfig { network: config(), ..RunConfig::default() };
+        let network = Network::new(&config(), 4, &gpu.clone().autodiff()).unwrap();
+        let mut trainer = Trainer::new(network, &run, &gpu);
+        let mirrored = Augmentation { flip: Amount::new(1.0, 0.5), ..Augmentation::ROBUST };
+        // It grows, and then another takes its place.
+        for len in [300, 4500, 40] {
+            let images = set.part(0..len);
+            let indices: Vec<u32> = (0..37).map(|at| (at * 7919) % len as u32).collect();
+            for augmentation in [Augmentation::NONE, Augmentation::GENTLE, mirrored] {
+                let changes = |image| Changes::draw(&augmentation, 3, 1, image);
+                let host = Batch::of(&pick(&images, &indices, changes), 10, &Device::flex());
+                let device = trainer.batch(&images, &indices, changes);
+                let mut found = Vec::new();
+                for Batch { input, targets } in [host, device] {
+                    let Input::Images(images) = input else { panic!("images were asked for") };
+                    let tensors = [images.flatten(0, 3), targets.flatten(0, 1)];
+                    found.push(read(tensors.map(|tensor| tensor.without_autodiff()).into()).await.unwrap());
+                }
+                assert_eq!(found[0][1], found[1][1], "targets");
+                let differences = found[0][0].iter().zip(&found[1][0]).map(|(a, b)| (a - b).abs());
+                let (largest, shades) = differences.fold((0f32, 0), |(largest, shades), difference| {
+                    (largest.max(difference), shades + usize::from(difference > 1e-6))
+                });
+                // Places are whole numbers. A shade is not: where it is rounded, a GPU may come out one lower or higher.
+                let (most, share) = if augmentation == mirrored { (1.01 / 255.0, 1000) } else { (1e-6, usize::MAX) };
+                assert!(largest < most, "{augmentation:?}: {largest}");
+                assert!(shades <= 37 * PIXELS / share, "{augmentation:?}: {shades}");
             }
         }
     }

@@ -6,7 +6,7 @@ use std::ops::RangeInclusive;
 
 use serde::{Deserialize, Serialize};
 
-pub use changes::Changes;
+pub use changes::{Changes, Motion, Shading};
 
 /// How strong one change may be, and how often it is made.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]

@@ -13,9 +13,9 @@ pub mod summary;
 
 pub use config::{Convolution, NetworkConfig, Padding, Trainable};
 #[cfg(feature = "gpu")]
-pub(crate) use kernels::adam;
-#[cfg(feature = "gpu")]
 pub use kernels::set_emulated;
+#[cfg(feature = "gpu")]
+pub(crate) use kernels::{Kept, adam};
 #[cfg(feature = "cpu")]
 pub use network::{Input, Network, WeightsError};
 pub use saved::{ModelError, SavedModel, digit_names};

@@ -5,6 +5,7 @@ use burn::tensor::Device;
 
 use super::RunConfig;
 use super::trainer::{Batch, Trainer};
+use crate::data::augment::Changes;
 use crate::data::{CLASSES, Images, PIXELS};
 use crate::device::{DeviceLost, read};
 use crate::model::Network;
@@ -29,7 +30,7 @@ pub async fn self_check(gpu: &Device) -> Result<f32, DeviceLost> {
         let logits = trainer.network().answer(Batch::of(&images, CLASSES, device).input);
         let mut told = read(vec![logits.flatten(0, 1)]).await?.remove(0);
         for _ in 0..2 {
-            let batch = Batch::of(&images, CLASSES, trainer.device());
+            let batch = trainer.batch(&images, &[0, 1], |_| Changes::default());
             told.push(read(vec![trainer.step(batch, config.learning_rate)]).await?[0][0]);
         }
         found.push(told);

@@ -16,6 +16,8 @@ use super::source::Source;
 use crate::data::augment::Changes;
 use crate::data::{Images, PIXELS};
 use crate::device::{DeviceLost, read};
+#[cfg(feature = "gpu")]
+use crate::model::Kept;
 use crate::model::{Input, Network};
 
 /// What a network is given and one-hot targets, on a device.
@@ -103,6 +105,12 @@ pub struct Trainer {
     frozen: Option<Network>,
     optimizer: Optimizer,
     device: Device,
+    /// How many images the run learns from, for a copy of them.
+    #[cfg(feature = "gpu")]
+    images: usize,
+    /// The copy that a GPU keeps of them.
+    #[cfg(feature = "gpu")]
+    kept: Option<Kept>,
     /// What is said of it to whoever computes slices; also its own settings.
     job: Job,
 }
@@ -116,6 +124,10 @@ impl Trainer {
             network,
             optimizer: Optimizer::new(config),
             device: device.clone().autodiff(),
+            #[cfg(feature = "gpu")]
+            images: config.images() as usize,
+            #[cfg(feature = "gpu")]
+            kept: None,
             job: Job {
                 network: config.network.clone(),
                 label_smoothing: config.label_smoothing,
@@ -158,6 +170,26 @@ impl Trainer {
     /// worth helpers.
     pub fn can_slice(&self) -> bool {
         !self.job.network.batch_norm && self.frozen.is_none()
+    }
+
+    /// A batch for [`Trainer::step`]: the images at `indices`, each with the changes that `draw` gives it. `images` is what
+    /// the run learns from, as far as it is here; a GPU keeps a copy of it and makes the batch there.
+    ///
+    /// # Panics
+    /// If an index is not in `images`.
+    pub fn batch(&mut self, images: &Images, indices: &[u32], draw: impl Fn(u32) -> Changes) -> Batch {
+        let classes = self.job.network.classes;
+        #[cfg(feature = "gpu")]
+        {
+            if self.kept.as_ref().is_none_or(|kept| !kept.fits(images.len())) {
+                self.kept = Kept::new(images.len().max(self.images), &self.device);
+            }
+            if let Some(kept) = &mut self.kept {
+                let (images, targets) = kept.batch(images, indices, classes, draw);
+                return Batch { input: Input::Images(images), targets };
+            }
+        }
+        Batch::of(&pick(images, indices, draw), classes, &self.device)
     }
 
     /// One step on `batch`. Gives `[2]`: the mean loss (of the smoothed targets, if labels are smoothed) and the share

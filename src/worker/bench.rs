@@ -82,11 +82,11 @@ impl Bench {
     /// # Errors
     /// The device was lost.
     pub async fn step(&mut self, indices: Vec<u32>, learning_rate: f64, read_loss: bool) -> Result<f32, JsValue> {
-        let batch = pick(&self.images, &indices, |_| Changes::default());
         let metrics = if self.device.kind == DeviceKind::Cpu {
+            let batch = pick(&self.images, &indices, |_| Changes::default());
             self.trainer.step_in_slices(&batch, learning_rate, &mut self.team).await.map_err(thrown)?
         } else {
-            let batch = Batch::of(&batch, CLASSES, self.trainer.device());
+            let batch = self.trainer.batch(&self.images, &indices, |_| Changes::default());
             self.trainer.step(batch, learning_rate)
         };
         Ok(if read_loss { read(vec![metrics]).await.map_err(thrown)?[0][0] } else { 0.0 })

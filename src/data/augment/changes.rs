@@ -1,6 +1,7 @@
 //! Augmentation's work: the changes of one image are drawn from (seed, epoch, image), so that neither batches nor
 //! interruptions of a run matter, and made in at most two passes: one affine resampling for all that moves pixels,
-//! one for all that changes their shade. Called where batches and previews are made.
+//! one for all that changes their shade. Called where batches and previews are made; a GPU that makes batches itself
+//! follows the same [`Motion`] and [`Shading`].
 
 use super::{Amount, Augmentation};
 use crate::data::{PIXELS, SIDE};
@@ -79,16 +80,9 @@ impl Changes {
         self.rotation != 0.0 || self.crop != 0.0 || self.flip || self.scale != 0.0 || self.translation != [0.0; 2]
     }
 
-    /// For each pixel of the target, the place in the source that it comes from (crop, then mirror, scale, turn and
-    /// move, backwards), and what lies there between its four neighbours.
-    fn resample(&self, source: &[u8; PIXELS], target: &mut [u8; PIXELS]) {
-        // A frame of paper, so that no neighbour is outside.
-        const STRIDE: usize = 32;
-        const ONE: f32 = 65536.0; // places are in 1/65,536 of a pixel
-        let mut framed = [0u8; STRIDE * STRIDE];
-        for (row, line) in source.chunks_exact(SIDE).enumerate() {
-            framed[(row + 1) * STRIDE + 1..][..SIDE].copy_from_slice(line);
-        }
+    /// Where pixels come from: crop, then mirror, scale, turn and move, backwards.
+    pub fn motion(&self) -> Motion {
+        const ONE: f32 = 65536.0;
         let (sin, cos) = self.rotation.to_radians().sin_cos();
         let zoom = (1.0 - self.crop) / (1.0 + self.scale);
         let mirror = if self.flip { -1.0 } else { 1.0 };
@@ -100,7 +94,18 @@ impl Changes {
             centre + cut + across[axis] * from[0] + down[axis] * from[1]
         });
         let fixed = |value: f32| (value * ONE).round() as i32;
-        let (across, down, mut line) = (across.map(fixed), down.map(fixed), start.map(fixed));
+        Motion { start: start.map(fixed), across: across.map(fixed), down: down.map(fixed) }
+    }
+
+    /// For each pixel of the target, what lies in the source between the four neighbours of the place that it comes from.
+    fn resample(&self, source: &[u8; PIXELS], target: &mut [u8; PIXELS]) {
+        // A frame of paper, so that no neighbour is outside.
+        const STRIDE: usize = 32;
+        let mut framed = [0u8; STRIDE * STRIDE];
+        for (row, line) in source.chunks_exact(SIDE).enumerate() {
+            framed[(row + 1) * STRIDE + 1..][..SIDE].copy_from_slice(line);
+        }
+        let Motion { start: mut line, across, down } = self.motion();
         for row in target.chunks_exact_mut(SIDE) {
             let mut place = line;
             for pixel in row {
@@ -116,31 +121,62 @@ impl Changes {
         }
     }
 
+    /// What becomes of a pixel's shade.
+    pub fn shading(&self) -> Shading {
+        // The sum of four evenly drawn bytes is close to normal (Irwin–Hall); its variance is 4/12 of 256².
+        let noise = 255.0 * self.noise * 3f32.sqrt() / 256.0;
+        Shading { gain: 1.0 + self.contrast, light: 255.0 * self.brightness, noise, noise_seed: self.noise_seed }
+    }
+
     /// Contrast, brightness and noise in one pass.
     fn shade(&self, pixels: &mut [u8; PIXELS]) {
+        let Shading { gain, light, noise, noise_seed } = self.shading();
         let sum: u32 = pixels.iter().map(|&pixel| u32::from(pixel)).sum();
         let mean = sum as f32 / PIXELS as f32;
-        let gain = 1.0 + self.contrast;
         // The half is for rounding: a number becomes a byte by its whole part, and one out of range the nearest byte.
-        let shift = mean * (1.0 - gain) + 255.0 * self.brightness + 0.5;
-        if self.noise == 0.0 {
+        let shift = mean * (1.0 - gain) + light + 0.5;
+        if noise == 0.0 {
             for pixel in pixels {
                 *pixel = (f32::from(*pixel) * gain + shift) as u8;
             }
             return;
         }
-        // The sum of four evenly drawn bytes is close to normal (Irwin–Hall); its variance is 4/12 of 256².
-        let unit = 255.0 * self.noise * 3f32.sqrt() / 256.0;
-        let shift = shift - 2.0 * 255.0 * unit;
-        let mut draws = Draws(self.noise_seed);
+        let shift = shift - 2.0 * 255.0 * noise;
+        let mut draws = Draws(noise_seed);
         for pair in pixels.as_chunks_mut::<2>().0 {
             let bits = draws.next();
             for (pixel, bits) in pair.iter_mut().zip([bits as u32, (bits >> 32) as u32]) {
                 let sum: u32 = bits.to_le_bytes().map(u32::from).iter().sum();
-                *pixel = (f32::from(*pixel) * gain + shift + sum as f32 * unit) as u8;
+                *pixel = (f32::from(*pixel) * gain + shift + sum as f32 * noise) as u8;
             }
         }
     }
+}
+
+/// The place in an image that each pixel comes from, column and row in 1/65,536 of a pixel. What lies outside is paper.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Motion {
+    /// Where the first pixel comes from.
+    pub start: [i32; 2],
+    /// From a pixel to the one at its right.
+    pub across: [i32; 2],
+    /// From a pixel to the one below it.
+    pub down: [i32; 2],
+}
+
+/// A pixel becomes the byte nearest to `pixel * gain + mean * (1 - gain) + light + noise * (n - 510)`: `mean` is the moved
+/// image's, and `n` the sum of four bytes drawn for the pixel. For each two pixels one number of SplitMix64 is drawn,
+/// whose lower half is the first one's.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Shading {
+    /// See above.
+    pub gain: f32,
+    /// See above.
+    pub light: f32,
+    /// See above; 0 is none.
+    pub noise: f32,
+    /// What the noise is drawn from.
+    pub noise_seed: u64,
 }
 
 /// What lies between four neighbours (upper left, upper right, lower left, lower right) at the fractions of the place

@@ -26,7 +26,7 @@ use burn::tensor::Tensor;
 #[cfg(feature = "gpu")]
 use gpu::Gpu;
 #[cfg(feature = "gpu")]
-pub use gpu::{adam, set_emulated};
+pub use gpu::{Kept, adam, set_emulated};
 
 /// What follows a convolution.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -351,19 +351,18 @@ impl Run {
         }
         let start = (self.step % per_epoch) as usize * len;
         let indices = &self.order.1[start..start + len];
-        let (classes, device) = (self.config.network.classes, self.trainer.device());
         let learning_rate = self.learning_rate * self.config.schedule_at(self.step);
         let batch = match source(&self.finetuning, data, Split::Train) {
             Source::Images(images) => {
                 let changes = |image| Changes::draw(&self.config.augmentation, self.config.seed, epoch, image);
-                let batch = pick(images, indices, changes);
                 if let Some(team) = team.filter(|_| self.trainer.can_slice()) {
+                    let batch = pick(images, indices, changes);
                     self.underway = Some(self.trainer.begin(&batch, learning_rate, team).await?);
                     return Ok(None);
                 }
-                Batch::of(&batch, classes, device)
+                self.trainer.batch(images, indices, changes)
             }
-            features => Batch::gather(features, indices, len, classes, device),
+            features => Batch::gather(features, indices, len, self.config.network.classes, self.trainer.device()),
         };
         Ok(Some(self.trainer.step(batch, learning_rate)))
     }

@@ -1,6 +1,7 @@
 //! The operations on a GPU, as WGSL that is written for the shape at hand and launched through burn's client: few
 //! dispatches, no reading back. Convolution, bias, ReLU and pool are one dispatch forward; both gradients of a layer
-//! are one dispatch; so is the last layer with its loss.
+//! are one dispatch; so is the last layer with its loss. A batch is made in one dispatch too, from the images that the
+//! GPU keeps ([`Kept`]).
 //!
 //! As on the CPU ([`super::cpu`]) the map before the pool is never stored, one byte of a window says which pixel won,
 //! and backward knows a gradient's place by it. Loops over channels are left to the GPU, all others are unrolled here:
@@ -10,6 +11,7 @@
 pub mod adam;
 mod conv;
 mod dense;
+mod gather;
 mod program;
 mod tile;
 
@@ -22,6 +24,7 @@ use burn_cubecl::tensor::CubeTensor;
 
 pub use conv::convolve;
 pub use dense::{hidden, score};
+pub use gather::Kept;
 pub use tile::set_emulated;
 
 /// burn's backend for every GPU.

@@ -21,6 +21,12 @@ const MOST_GROUPS: u32 = 65_535;
 /// one memory can't be bound in two ways.
 const READ: &str = if cfg!(target_family = "wasm") { "read" } else { "read_write" };
 
+/// To declare: the four bytes of a word, the lowest first.
+pub const UNPACK: &str = "fn unpack(word: u32) -> vec4u {
+return vec4u(word & 255u, (word >> 8u) & 255u, (word >> 16u) & 255u, word >> 24u);
+}
+";
+
 /// A program for the GPU. Equal ones have equal text: it is compiled once.
 pub trait Program: Clone + Debug + Eq + Hash + Send + Sync + 'static {
     /// Its buffers' names and element types, in the order in which [`launch`] gets them.

@@ -11,7 +11,7 @@ use std::fmt::Write as _;
 use super::place::{Axis, On};
 use super::{OFF, Shape, XYZW, element, part, zero};
 use crate::model::kernels::gpu::bias_at;
-use crate::model::kernels::gpu::program::{LANES, Program};
+use crate::model::kernels::gpu::program::{LANES, Program, UNPACK};
 use crate::model::kernels::gpu::tile::Tile;
 
 /// Lanes of a tile, at most: more would have too little to do.
@@ -474,9 +474,6 @@ impl Program for Backward {
     }
 
     fn declarations(&self) -> String {
-        const UNPACK: &str = "fn unpack(word: u32) -> vec4u {
-return vec4u(word & 255u, (word >> 8u) & 255u, (word >> 16u) & 255u, word >> 24u);
-}";
         match self.lanes {
             1 => UNPACK.into(),
             _ => format!("var<workgroup> shared_sums: array<f32, {}>;\n{UNPACK}", 4 * LANES * self.kept(0)),
