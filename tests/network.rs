@@ -3,12 +3,12 @@
 
 mod common;
 
-use burn::tensor::Device;
+use burn::tensor::{Device, Tensor};
 use common::digits;
 use kiln::data::Images;
 use kiln::device::read;
 use kiln::model::{Convolution, Network, NetworkConfig, NetworkError, Padding, summarize};
-use kiln::training::trainer::{Batch, cross_entropy};
+use kiln::training::trainer::{Batch, count_correct, cross_entropy};
 
 #[cfg(target_arch = "wasm32")]
 wasm_bindgen_test::wasm_bindgen_test_configure!(run_in_dedicated_worker);
@@ -213,5 +213,35 @@ both! {
             compared += usize::from(expected.abs() > 1e-6);
         }
         assert!(compared > 40, "only {compared} of the compared gradients were not zero");
+    }
+
+    async fn the_last_layer_with_its_loss_is_what_burns_own_operations_give() {
+        let device = Device::flex().autodiff();
+        let network = Network::new(&tiny(), 9, &device).unwrap();
+        for smoothing in [0.0, 0.1] {
+            let mut found = Vec::new();
+            for own in [true, false] {
+                // The last of seven rows is padding.
+                let Batch { input, targets } = Batch::gather(&digits(6, 4), &[0, 1, 2, 3, 4, 5], 7, 10, &device);
+                let hidden = network.hidden(input);
+                let (loss, metrics) = if own {
+                    network.score(&hidden, &targets, smoothing).expect("the CPU has a kernel for it")
+                } else {
+                    let logits = network.logits(hidden);
+                    let correct = count_correct(logits.clone().without_autodiff(), targets.clone().without_autodiff());
+                    let targets = targets.mul_scalar(1.0 - smoothing).add_scalar(smoothing / 10.0);
+                    let loss = cross_entropy(logits, targets).mean();
+                    (loss.clone(), Tensor::cat(vec![loss.without_autodiff(), correct / 7.0], 0))
+                };
+                let gradients = loss.clone().backward();
+                let gradients = network.gradients(&gradients).into_iter().map(|g| g.expect("all are trained"));
+                let tensors = [loss.without_autodiff(), metrics].into_iter().chain(gradients).collect();
+                found.push(read(tensors).await.unwrap().concat());
+            }
+            assert_eq!(found[0].len(), found[1].len());
+            for (own, burn) in found[0].iter().zip(&found[1]) {
+                assert!((own - burn).abs() < 1e-6, "{own} for {burn} with smoothing {smoothing}");
+            }
+        }
     }
 }

@@ -1,5 +1,6 @@
 //! Without a pool: the taps summed directly. The rows of the register tile are four images at the same pixel, so the
-//! border needs no zeros: taps that fall outside are not done, which on a 3×3 map saves half of the work.
+//! border needs no zeros: taps that fall outside are not done, which on a 3×3 map saves half of the work. A dense layer
+//! is the same of one pixel and one tap ([`crate::linear`]).
 
 use crate::simd::F4;
 use crate::{BLOCK, Shape};
@@ -13,17 +14,22 @@ pub fn conv_relu(shape: &Shape, input: &[f32], weights: &[f32], bias: &[f32]) ->
     assert_eq!(weights.len(), shape.weights_len(), "the weights are of another shape");
     assert_eq!(bias.len(), shape.outputs, "the bias is of another shape");
     let Shape { inputs, outputs, .. } = *shape;
-    let packed = pack(inputs, outputs, |input, output, tap| weights[(output * inputs + input) * 9 + tap]);
+    let packed = pack(9, inputs, outputs, |input, output, tap| weights[(output * inputs + input) * 9 + tap]);
     let mut start = bias.to_vec();
     start.resize(shape.output_blocks() * BLOCK, 0.0);
-    let mut result = convolve(shape, input, inputs, inputs, &packed, &start, outputs);
-    for value in &mut result {
+    let mut result = convolve(shape, 9, Rows { values: input, stride: inputs, len: inputs }, &packed, &start, outputs);
+    relu(&mut result);
+    result
+}
+
+/// What is no number stays so.
+pub(crate) fn relu(values: &mut [f32]) {
+    for value in values {
         // Not `max`, which would make a number of what is none.
         if *value <= 0.0 {
             *value = 0.0;
         }
     }
-    result
 }
 
 /// What [`conv_relu_backward`] gives: the gradients of input (if asked for), weights `[output][input][3][3]` and bias.
@@ -65,18 +71,27 @@ pub fn conv_relu_backward(
     }
     let input_gradient = with_input.then(|| {
         // A convolution too: of the gradient, with outputs and inputs exchanged and the taps turned round.
-        let packed = pack(outputs, inputs, |output, input, tap| weights[(output * inputs + input) * 9 + 8 - tap]);
+        let packed = pack(9, outputs, inputs, |output, input, tap| weights[(output * inputs + input) * 9 + 8 - tap]);
         let start = vec![0.0; inputs.next_multiple_of(BLOCK)];
-        convolve(shape, &before, padded, outputs, &packed, &start, inputs)
+        convolve(shape, 9, Rows { values: &before, stride: padded, len: outputs }, &packed, &start, inputs)
     });
-    (input_gradient, weight_gradient(shape, input, &before, padded), bias)
+    let sums = weight_gradient(shape, 9, input, &before, padded);
+    let mut weights = vec![0.0; shape.weights_len()];
+    for output in 0..outputs {
+        for input in 0..inputs {
+            for tap in 0..9 {
+                weights[(output * inputs + input) * 9 + tap] = sums[(tap * inputs + input) * padded + output];
+            }
+        }
+    }
+    (input_gradient, weights, bias)
 }
 
 /// `[tap][block][from][8 to]`, the last block padded with zeros.
-fn pack(from: usize, to: usize, weight: impl Fn(usize, usize, usize) -> f32) -> Vec<f32> {
+pub(crate) fn pack(taps: usize, from: usize, to: usize, weight: impl Fn(usize, usize, usize) -> f32) -> Vec<f32> {
     let blocks = to.div_ceil(BLOCK);
-    let mut packed = vec![0.0; 9 * blocks * from * BLOCK];
-    for tap in 0..9 {
+    let mut packed = vec![0.0; taps * blocks * from * BLOCK];
+    for tap in 0..taps {
         for t in 0..to {
             for f in 0..from {
                 packed[((tap * blocks + t / BLOCK) * from + f) * BLOCK + t % BLOCK] = weight(f, t, tap);
@@ -86,32 +101,42 @@ fn pack(from: usize, to: usize, weight: impl Fn(usize, usize, usize) -> f32) -> 
     packed
 }
 
-/// The taps around pixel `(y, x)` that fall inside: the tap's number and the pixel that it sees.
-fn taps(shape: &Shape, y: usize, x: usize) -> impl Iterator<Item = (usize, usize)> {
+/// The taps around pixel `(y, x)`, nine or the middle one, that fall inside: the tap's number and the pixel that it sees.
+fn taps(shape: &Shape, taps: usize, y: usize, x: usize) -> impl Iterator<Item = (usize, usize)> {
     let Shape { height, width, .. } = *shape;
-    (0..9).filter_map(move |tap| {
-        let row = (y + tap / 3).checked_sub(1).filter(|&row| row < height)?;
-        let column = (x + tap % 3).checked_sub(1).filter(|&column| column < width)?;
+    let side = if taps == 1 { 1 } else { 3 };
+    (0..taps).filter_map(move |tap| {
+        let row = (y + tap / side).checked_sub(side / 2).filter(|&row| row < height)?;
+        let column = (x + tap % side).checked_sub(side / 2).filter(|&column| column < width)?;
         Some((tap, row * width + column))
     })
 }
 
-/// Sums over taps and `from` channels (of `stride` floats a pixel) into `to` channels, beginning with `start`.
+/// What is summed: of each image's each pixel `stride` floats, of which the first `len` count.
+#[derive(Clone, Copy)]
+pub(crate) struct Rows<'a> {
+    pub values: &'a [f32],
+    pub stride: usize,
+    pub len: usize,
+}
+
+/// Sums over taps, nine or one, and channels into `to` channels, beginning with `start`.
 #[cfg_attr(all(feature = "relaxed", target_arch = "wasm32"), target_feature(enable = "relaxed-simd"))]
-fn convolve(
+pub(crate) fn convolve(
     shape: &Shape,
-    input: &[f32],
-    stride: usize,
-    from: usize,
+    all_taps: usize,
+    from: Rows,
     packed: &[f32],
     start: &[f32],
     to: usize,
 ) -> Vec<f32> {
     let Shape { batch, height, width, .. } = *shape;
+    let Rows { values: input, stride, len: from } = from;
     let blocks = to.div_ceil(BLOCK);
     let image = height * width * stride;
     let mut result = vec![0.0; batch * height * width * to];
-    assert!(input.len() == batch * image && packed.len() == 9 * blocks * from * BLOCK && start.len() == blocks * BLOCK);
+    assert!(input.len() == batch * image && from <= stride && start.len() == blocks * BLOCK);
+    assert_eq!(packed.len(), all_taps * blocks * from * BLOCK, "weights of these taps");
     for first in (0..batch).step_by(4) {
         // Behind the last image the last one is done once more and not kept.
         let images: [usize; 4] = core::array::from_fn(|row| (first + row).min(batch - 1) * image);
@@ -122,7 +147,7 @@ fn convolve(
                 let sums = unsafe {
                     let start = start.as_ptr().add(block * BLOCK);
                     let mut sums = [[F4::load(start), F4::load(start.add(4))]; 4];
-                    for (tap, seen) in taps(shape, y, x) {
+                    for (tap, seen) in taps(shape, all_taps, y, x) {
                         let [a, b, c, d] = images; // not by `map`, which is a call here in a development build
                         let at = |image: usize| input.as_ptr().add(image + seen * stride);
                         let rows = [at(a), at(b), at(c), at(d)];
@@ -151,26 +176,36 @@ fn convolve(
     result
 }
 
-/// Sums input × gradient over images and pixels for each tap: four input by eight output channels at a time, over as
-/// many images as the first cache holds.
+/// Sums input × gradient over images and pixels for each tap, nine or one: four input by eight output channels at a time,
+/// over as many images as the first cache holds. `[tap][input][padded outputs]`
 #[cfg_attr(all(feature = "relaxed", target_arch = "wasm32"), target_feature(enable = "relaxed-simd"))]
-fn weight_gradient(shape: &Shape, input: &[f32], gradient: &[f32], padded: usize) -> Vec<f32> {
+pub(crate) fn weight_gradient(
+    shape: &Shape,
+    all_taps: usize,
+    input: &[f32],
+    gradient: &[f32],
+    padded: usize,
+) -> Vec<f32> {
     const CACHE: usize = 6_000; // floats
-    let Shape { batch, height, width, inputs, outputs } = *shape;
+    let Shape { batch, height, width, inputs, .. } = *shape;
     let pixels = height * width;
-    let group = (CACHE / (pixels * (inputs + padded))).max(1);
-    // [tap][input][padded outputs]
-    let mut sums = vec![0.0; 9 * inputs * padded];
+    assert!(input.len() == batch * pixels * inputs && gradient.len() == batch * pixels * padded);
+    // Of the many inputs of one pixel a line of the cache at a time is looked at.
+    let looked_at = if pixels == 1 { inputs.min(16) } else { inputs };
+    let group = (CACHE / (pixels * (looked_at + padded))).max(1);
+    let side: usize = if all_taps == 1 { 1 } else { 3 };
+    let mut sums = vec![0.0; all_taps * inputs * padded];
     // Where input and gradient lie for all pixels of some images whose tap falls inside: one long loop goes over them
     // instead of three short ones, each of whose ends the processor would guess wrong.
     let mut pairs: Vec<(usize, usize)> = Vec::new();
-    for (first, tap) in (0..batch).step_by(group).flat_map(|first| (0..9).map(move |tap| (first, tap))) {
-        let inside = |offset: usize, side: usize| 1usize.saturating_sub(offset)..side.min(side + 1 - offset);
+    for (first, tap) in (0..batch).step_by(group).flat_map(|first| (0..all_taps).map(move |tap| (first, tap))) {
+        let before = side / 2;
+        let inside = |offset: usize, len: usize| before.saturating_sub(offset)..len.min(len + before - offset);
         pairs.clear();
         for image in first..batch.min(first + group) {
-            for y in inside(tap / 3, height) {
-                for x in inside(tap % 3, width) {
-                    let seen = (image * height + y + tap / 3 - 1) * width + x + tap % 3 - 1;
+            for y in inside(tap / side, height) {
+                for x in inside(tap % side, width) {
+                    let seen = (image * height + y + tap / side - before) * width + x + tap % side - before;
                     pairs.push((seen * inputs, ((image * height + y) * width + x) * padded));
                 }
             }
@@ -205,13 +240,5 @@ fn weight_gradient(shape: &Shape, input: &[f32], gradient: &[f32], padded: usize
             }
         }
     }
-    let mut weights = vec![0.0; shape.weights_len()];
-    for output in 0..outputs {
-        for input in 0..inputs {
-            for tap in 0..9 {
-                weights[(output * inputs + input) * 9 + tap] = sums[(tap * inputs + input) * padded + output];
-            }
-        }
-    }
-    weights
+    sums
 }

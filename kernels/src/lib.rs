@@ -1,5 +1,5 @@
 //! The hot operations of Kiln's network on the CPU: a 3×3 "same" convolution with bias and ReLU, with and without a 2×2
-//! maximum pool after it, forward and backward, in SIMD that every browser has. Pure arithmetic on slices: no tensor, no
+//! maximum pool after it, and dense layers with their loss, forward and backward, in SIMD that every browser has. Pure arithmetic on slices: no tensor, no
 //! framework, no thread. `kiln`'s model is the one caller.
 //!
 //! Numbers lie as `[image][row][column][channel]` (NHWC), weights as `[output][input][3][3]`. What makes it fast:
@@ -20,6 +20,7 @@
 mod adam;
 mod bordered;
 mod dense;
+mod linear;
 mod simd;
 mod sparse;
 mod winograd;
@@ -27,6 +28,7 @@ mod winograd;
 pub use adam::{Adam, Stepped};
 pub use bordered::Bordered;
 pub use dense::{conv_relu, conv_relu_backward};
+pub use linear::{Linear, Scored, linear, linear_backward, linear_relu, score};
 pub use sparse::{pooled_backward_input, pooled_backward_weights};
 pub use winograd::conv_relu_pool;
 

@@ -1,7 +1,8 @@
 //! Every kernel against the plain sums in f64, over shapes of every kind.
 
 use kiln_kernels::{
-    Bordered, Shape, conv_relu, conv_relu_backward, conv_relu_pool, pooled_backward_input, pooled_backward_weights,
+    Bordered, Linear, Shape, conv_relu, conv_relu_backward, conv_relu_pool, linear, linear_backward, linear_relu,
+    pooled_backward_input, pooled_backward_weights, score,
 };
 use proptest::prelude::*;
 
@@ -148,6 +149,79 @@ fn without_pool(shape: &Shape, seed: u64) {
     close(&bias_gradient, &db, "bias");
 }
 
+fn dense(shape: &Linear, seed: u64) {
+    let Linear { rows, inputs, outputs } = *shape;
+    let (input, bias) = (numbers(rows * inputs, seed), numbers(outputs, seed + 2));
+    let scale = 1.0 / (inputs as f32).sqrt();
+    let weights: Vec<f32> = numbers(inputs * outputs, seed + 1).into_iter().map(|w| w * scale).collect();
+    let gradient = numbers(rows * outputs, seed + 3);
+    let mut sums = Vec::new();
+    for row in 0..rows {
+        for o in 0..outputs {
+            let terms = (0..inputs).map(|i| f64::from(input[row * inputs + i]) * f64::from(weights[i * outputs + o]));
+            sums.push(f64::from(bias[o]) + terms.sum::<f64>());
+        }
+    }
+    close(&linear(shape, &input, &weights, &bias), &sums, "output");
+    let output = linear_relu(shape, &input, &weights, &bias);
+    close(&output, &sums.iter().map(|sum| sum.max(0.0)).collect::<Vec<_>>(), "output after ReLU");
+    for output in [None, Some(&output[..])] {
+        let passes = |at: usize| output.is_none_or(|output| output[at] > 0.0);
+        let (mut dx, mut dw, mut db) = (vec![0.0; input.len()], vec![0.0; weights.len()], vec![0.0; outputs]);
+        for at in (0..rows * outputs).filter(|&at| passes(at)) {
+            let (row, o, gradient) = (at / outputs, at % outputs, f64::from(gradient[at]));
+            db[o] += gradient;
+            for i in 0..inputs {
+                dx[row * inputs + i] += gradient * f64::from(weights[i * outputs + o]);
+                dw[i * outputs + o] += gradient * f64::from(input[row * inputs + i]);
+            }
+        }
+        let (of_input, of_weights, of_bias) = linear_backward(shape, &input, &weights, output, &gradient, true);
+        close(&of_input.unwrap(), &dx, "input");
+        close(&of_weights, &dw, "weights");
+        close(&of_bias, &db, "bias");
+        assert!(linear_backward(shape, &input, &weights, output, &gradient, false).0.is_none());
+    }
+}
+
+/// Cross-entropy by its definition, in f64; and its gradient by finite differences.
+fn cross_entropy(classes: usize, seed: u64, smoothing: f32) {
+    let rows = 1 + (seed % 9) as usize;
+    let logits: Vec<f32> = numbers(rows * classes, seed).into_iter().map(|logit| logit * 9.0).collect();
+    let mut targets = vec![0.0; rows * classes];
+    // The last row is padding.
+    (0..rows.max(2) - 1).for_each(|row| targets[row * classes + (row * 7 + seed as usize) % classes] = 1.0);
+    let smoothed =
+        |at: usize| f64::from(targets[at]) * f64::from(1.0 - smoothing) + f64::from(smoothing) / classes as f64;
+    let loss = |logits: &[f64]| {
+        let of_row = |row: usize| {
+            let logits = &logits[row * classes..][..classes];
+            let log_sum = logits.iter().map(|logit| logit.exp()).sum::<f64>().ln();
+            (0..classes).map(|class| smoothed(row * classes + class) * (log_sum - logits[class])).sum::<f64>()
+        };
+        (0..rows).map(of_row).sum::<f64>() / rows as f64
+    };
+    let exact: Vec<f64> = logits.iter().copied().map(f64::from).collect();
+    let found = score(classes, &logits, &targets, smoothing);
+    close(&[found.loss], &[loss(&exact)], "loss");
+    let slopes: Vec<f64> = (0..logits.len())
+        .map(|at| {
+            let moved = |by: f64| {
+                let mut logits = exact.clone();
+                logits[at] += by;
+                loss(&logits)
+            };
+            (moved(1e-5) - moved(-1e-5)) / 2e-5
+        })
+        .collect();
+    close(&found.gradient, &slopes, "gradient");
+    let right = logits.chunks_exact(classes).zip(targets.chunks_exact(classes)).filter(|(logits, targets)| {
+        let wanted = targets.iter().position(|target| *target == 1.0);
+        wanted.is_some_and(|wanted| logits.iter().all(|logit| *logit <= logits[wanted]))
+    });
+    assert_eq!(found.correct, right.count() as f32);
+}
+
 fn shapes(largest: usize) -> impl Strategy<Value = Shape> {
     (1..40usize, 1..40usize, 1..70usize, 1..70usize, 1..130usize).prop_map(
         move |(height, width, inputs, outputs, batch)| {
@@ -170,6 +244,20 @@ proptest! {
     fn without_a_pool_output_and_gradients_are_the_plain_sums(shape in shapes(300_000), seed in 0..1000u64) {
         without_pool(&shape, seed);
     }
+
+    #[test]
+    fn a_dense_layer_and_its_gradients_are_the_plain_sums(
+        rows in 1..130usize, inputs in 1..90usize, outputs in 1..70usize, seed in 0..1000u64,
+    ) {
+        dense(&Linear { rows, inputs, outputs }, seed);
+    }
+
+    #[test]
+    fn the_loss_and_its_gradient_are_those_of_the_definition(
+        classes in 1..40usize, seed in 0..1000u64, smoothing in prop::sample::select(vec![0.0f32, 0.1, 0.9]),
+    ) {
+        cross_entropy(classes, seed, smoothing);
+    }
 }
 
 #[test]
@@ -178,6 +266,8 @@ fn the_articles_layers_are_the_plain_sums() {
     with_pool(&Shape { batch: 5, height: 14, width: 14, inputs: 32, outputs: 64 }, 2);
     with_pool(&Shape { batch: 5, height: 7, width: 7, inputs: 64, outputs: 64 }, 3);
     without_pool(&Shape { batch: 37, height: 3, width: 3, inputs: 64, outputs: 64 }, 4);
+    dense(&Linear { rows: 37, inputs: 576, outputs: 64 }, 5);
+    dense(&Linear { rows: 128, inputs: 64, outputs: 10 }, 6);
 }
 
 #[test]
@@ -203,7 +293,24 @@ fn dead_windows_carry_no_gradient() {
 }
 
 #[test]
+fn extreme_logits_cost_what_they_should() {
+    let found = score(3, &[1000.0, 0.0, f32::NEG_INFINITY], &[1.0, 0.0, 0.0], 0.0);
+    assert_eq!(found.loss, 0.0);
+    assert_eq!((found.correct, found.gradient), (1.0, vec![0.0; 3]));
+    assert_eq!(score(3, &[1000.0, 0.0, 0.0], &[0.0, 1.0, 0.0], 0.0).loss, 1000.0);
+    assert_eq!(score(2, &[1.0, 1.0], &[0.0, 1.0], 0.0).correct, 0.0, "of equal logits the first is the answer");
+}
+
+#[test]
 fn what_is_no_number_is_not_lost() {
+    for bad in [f32::NAN, f32::INFINITY] {
+        assert!(!score(3, &[0.0, bad, 1.0], &[1.0, 0.0, 0.0], 0.0).loss.is_finite(), "{bad} as a logit");
+        let shape = Linear { rows: 5, inputs: 7, outputs: 3 };
+        let mut input = numbers(35, 1);
+        input[33] = bad;
+        let output = linear_relu(&shape, &input, &numbers(21, 2), &numbers(3, 3));
+        assert!(output.iter().any(|value| !value.is_finite()), "{bad} in a dense layer");
+    }
     for bad in [f32::NAN, f32::INFINITY] {
         for inputs in [1, 8] {
             let shape = Shape { batch: 1, height: 6, width: 6, inputs, outputs: 8 };

@@ -10,7 +10,7 @@ use burn::tensor::{Device, Gradients, Tensor};
 use serde::{Deserialize, Serialize};
 
 use super::crew::{Work, shares};
-use super::trainer::{Batch, count_correct, seeded, smoothed_cross_entropy};
+use super::trainer::{Batch, score, seeded};
 use crate::data::Images;
 use crate::data::order::{Stream, rng};
 use crate::device::{DeviceLost, read};
@@ -114,15 +114,16 @@ pub async fn compute(
     device: &Device,
 ) -> Result<Part, DeviceLost> {
     let Batch { input, targets } = Batch::of(images, job.network.classes, device);
-    let logits = seeded(device, job.masks(index), || network.answer(input));
-    let loss = smoothed_cross_entropy(logits.clone(), targets.clone(), job.label_smoothing).sum() / job.rows as f32;
-    let correct = count_correct(logits.without_autodiff(), targets.without_autodiff());
-    let mut told = vec![loss.clone().without_autodiff(), correct];
-    told.extend(flat(network, &mut loss.backward()).into_iter().flatten());
+    let hidden = seeded(device, job.masks(index), || network.hidden(input));
+    let (loss, metrics) = score(network, hidden, targets, job.label_smoothing);
+    let rows = images.labels.len() as f32;
+    let share = rows / job.rows as f32;
+    let mut told = vec![metrics];
+    told.extend(flat(network, &mut (loss * share).backward()).into_iter().flatten());
     let values = read(told).await?;
-    let single = |at: usize| values.get(at).and_then(|values| values.first().copied()).unwrap_or_default();
-    let gradients = values.get(2..).unwrap_or_default().concat();
-    Ok(Part { first: index, slices: 1, loss: single(0), correct: single(1), gradients })
+    let metric = |at: usize| values.first().and_then(|metrics| metrics.get(at).copied()).unwrap_or_default();
+    let gradients = values.get(1..).unwrap_or_default().concat();
+    Ok(Part { first: index, slices: 1, loss: metric(0) * share, correct: (metric(1) * rows).round(), gradients })
 }
 
 /// Computes a helper's slices, on the CPU, and adds up those that belong together.

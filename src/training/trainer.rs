@@ -81,8 +81,26 @@ pub fn cross_entropy(logits: Tensor<2>, targets: Tensor<2>) -> Tensor<1> {
     (targets * activation::log_softmax(logits, 1)).sum_dim(1).squeeze_dim::<1>(1).neg()
 }
 
+/// What the last layer makes of what it is given, `[batch, in]`: the mean loss `[1]` of targets of which that share is
+/// spread over all classes, and, untracked, `[2]`: that and the share of rows read right.
+pub(super) fn score(
+    network: &Network,
+    hidden: Tensor<2>,
+    targets: Tensor<2>,
+    smoothing: f64,
+) -> (Tensor<1>, Tensor<1>) {
+    network.score(&hidden, &targets, smoothing).unwrap_or_else(|| {
+        let [rows, _] = targets.dims();
+        let logits = network.logits(hidden);
+        let loss = smoothed_cross_entropy(logits.clone(), targets.clone(), smoothing).mean();
+        let correct = count_correct(logits.without_autodiff(), targets.without_autodiff());
+        let metrics = Tensor::cat(vec![loss.clone().without_autodiff(), correct / rows as f32], 0);
+        (loss, metrics)
+    })
+}
+
 /// Cross-entropy of each row, with that share of the targets spread over all classes.
-pub(super) fn smoothed_cross_entropy(logits: Tensor<2>, targets: Tensor<2>, smoothing: f64) -> Tensor<1> {
+fn smoothed_cross_entropy(logits: Tensor<2>, targets: Tensor<2>, smoothing: f64) -> Tensor<1> {
     let [_, classes] = targets.dims();
     let targets = if smoothing > 0.0 {
         targets.mul_scalar(1.0 - smoothing).add_scalar(smoothing / classes as f64)
@@ -196,19 +214,15 @@ impl Trainer {
     /// read right, both from before the change. They stay on the device until somebody reads them.
     pub fn step(&mut self, batch: Batch, learning_rate: f64) -> Tensor<1> {
         let Batch { input, targets } = batch;
-        let [rows, _] = targets.dims();
         let input = match (input, &self.frozen) {
-            (Input::Images(images), Some(frozen)) => Input::Features(frozen.features(images.without_autodiff())),
+            // Untracked, and for autodiff again: what learns is an operation of one kind of tensors.
+            (Input::Images(images), Some(frozen)) => {
+                Input::Features(frozen.features(images.without_autodiff()).autodiff())
+            }
             (input, _) => input,
         };
         let hidden = seeded(&self.device, self.job.masks(0), || self.network.hidden(input));
-        let (loss, metrics) = self.network.score(&hidden, &targets, self.job.label_smoothing).unwrap_or_else(|| {
-            let logits = self.network.logits(hidden);
-            let loss = smoothed_cross_entropy(logits.clone(), targets.clone(), self.job.label_smoothing).mean();
-            let correct = count_correct(logits.without_autodiff(), targets.without_autodiff());
-            let metrics = Tensor::cat(vec![loss.clone().without_autodiff(), correct / rows as f32], 0);
-            (loss, metrics)
-        });
+        let (loss, metrics) = score(&self.network, hidden, targets, self.job.label_smoothing);
         let gradients = slice::flat(&self.network, &mut loss.backward());
         self.change(gradients, learning_rate);
         metrics

@@ -1,10 +1,11 @@
-//! The convolution on the CPU, by the crate `kiln-kernels`.
+//! The operations on the CPU, by the crate `kiln-kernels`.
 
 use burn::backend::Flex;
 use burn::backend::tensor::FloatTensor;
 use burn::tensor::TensorData;
 use kiln_kernels::{
-    Bordered, Shape, conv_relu, conv_relu_backward, conv_relu_pool, pooled_backward_input, pooled_backward_weights,
+    Bordered, Linear, Scored, Shape, conv_relu, conv_relu_backward, conv_relu_pool, linear, linear_backward,
+    linear_relu, pooled_backward_input, pooled_backward_weights,
 };
 
 use super::After;
@@ -28,7 +29,7 @@ enum Kind {
 /// See [`super::convolve`].
 pub(super) fn convolve([input, weight, bias]: [&Primitive; 3], after: After) -> Option<(Primitive, Convolution)> {
     let [batch, inputs, height, width] = dims(input);
-    let [outputs, ..] = dims(weight);
+    let [outputs, _, _, _] = dims(weight);
     let shape = Shape { batch, height, width, inputs, outputs };
     let input = channels_last(input);
     let (weight, bias) = (weight.to_contiguous(), bias.to_contiguous());
@@ -68,9 +69,74 @@ impl super::Saved<Flex> for Convolution {
     }
 }
 
-fn dims(tensor: &Primitive) -> [usize; 4] {
-    let shape = tensor.layout().shape();
-    [shape[0], shape[1], shape[2], shape[3]]
+/// What a dense layer's gradients are made from.
+#[derive(Debug)]
+pub(super) struct Dense {
+    shape: Linear,
+    input: Primitive,
+    weights: Primitive,
+    kind: DenseKind,
+}
+
+#[derive(Debug)]
+enum DenseKind {
+    /// With its output, after ReLU.
+    Hidden(Primitive),
+    /// With the gradient of the loss by each logit.
+    Last(Vec<f32>),
+}
+
+/// See [`super::hidden`].
+pub(super) fn hidden(tensors: [&Primitive; 3]) -> Option<(Primitive, Dense)> {
+    let (shape, [input, weights, bias]) = contiguous(tensors);
+    let output = linear_relu(&shape, floats(&input), floats(&weights), floats(&bias));
+    let output = tensor(output, &[shape.rows, shape.outputs]);
+    Some((output.clone(), Dense { shape, input, weights, kind: DenseKind::Hidden(output) }))
+}
+
+/// See [`super::score`]: the loss, what is told, and what is kept.
+pub(super) fn score(
+    tensors: [&Primitive; 3],
+    targets: &Primitive,
+    smoothing: f32,
+) -> Option<(Primitive, Primitive, Dense)> {
+    let (shape, [input, weights, bias]) = contiguous(tensors);
+    if shape.rows == 0 || shape.outputs == 0 {
+        return None;
+    }
+    let logits = linear(&shape, floats(&input), floats(&weights), floats(&bias));
+    let Scored { loss, correct, gradient } =
+        kiln_kernels::score(shape.outputs, &logits, floats(&targets.to_contiguous()), smoothing);
+    let told = tensor(vec![loss, correct / shape.rows as f32], &[2]);
+    Some((tensor(vec![loss], &[1]), told, Dense { shape, input, weights, kind: DenseKind::Last(gradient) }))
+}
+
+/// Input, weight and bias as they lie in memory, and their shape.
+fn contiguous([input, weight, bias]: [&Primitive; 3]) -> (Linear, [Primitive; 3]) {
+    let ([rows, inputs], [_, outputs]) = (dims(input), dims(weight));
+    (Linear { rows, inputs, outputs }, [input, weight, bias].map(|tensor| tensor.to_contiguous()))
+}
+
+impl super::Saved<Flex> for Dense {
+    fn backward(&self, gradient: Primitive, with_input: bool) -> [Option<Primitive>; 3] {
+        let Linear { rows, inputs, outputs } = self.shape;
+        let gradient = gradient.to_contiguous();
+        let (output, gradient) = match &self.kind {
+            DenseKind::Hidden(output) => (Some(floats(output)), floats(&gradient)),
+            DenseKind::Last(of_logits) => {
+                let of_loss = floats(&gradient)[0];
+                (None, &of_logits.iter().map(|value| value * of_loss).collect::<Vec<_>>()[..])
+            }
+        };
+        let (input, weights) = (floats(&self.input), floats(&self.weights));
+        let (input, weights, bias) = linear_backward(&self.shape, input, weights, output, gradient, with_input);
+        let input = input.map(|input| tensor(input, &[rows, inputs]));
+        [input, Some(tensor(weights, &[inputs, outputs])), Some(tensor(bias, &[outputs]))]
+    }
+}
+
+fn dims<const D: usize>(tensor: &Primitive) -> [usize; D] {
+    std::array::from_fn(|axis| tensor.layout().shape()[axis])
 }
 
 fn floats(tensor: &Primitive) -> &[f32] {

@@ -109,13 +109,10 @@ pub fn convolve(input: &Tensor<4>, weight: &Tensor<4>, bias: &Tensor<1>, after: 
 
 /// A dense layer and its ReLU: `[batch, in]` → `[batch, out]`; `None` where there is no kernel for it.
 pub fn hidden(input: &Tensor<2>, weight: &Tensor<2>, bias: &Tensor<1>) -> Option<Tensor<2>> {
+    let output = compute!(Flex, input, weight, bias, cpu::hidden);
     #[cfg(feature = "gpu")]
-    return compute!(Gpu, input, weight, bias, gpu::hidden);
-    #[cfg(not(feature = "gpu"))]
-    return {
-        let _ = (input, weight, bias);
-        None
-    };
+    let output = output.or_else(|| compute!(Gpu, input, weight, bias, gpu::hidden));
+    output
 }
 
 /// The last dense layer with softmax and cross-entropy, of rows `[batch, in]` and targets `[batch, classes]`: the mean
@@ -127,20 +124,22 @@ pub fn score(
     targets: &Tensor<2>,
     smoothing: f64,
 ) -> Option<(Tensor<1>, Tensor<1>)> {
+    /// By one backend's kernel.
+    macro_rules! score {
+        ($backend:ty, $score:path) => {
+            targets.clone().inner().try_into_primitive::<$backend>().ok().and_then(|targets| {
+                let mut metrics = None;
+                let loss: Option<Tensor<1>> = compute!($backend, input, weight, bias, |tensors| {
+                    let (loss, told, saved) = $score(tensors, &targets, smoothing as f32)?;
+                    metrics = Some(told);
+                    Some((loss, saved))
+                });
+                loss.zip(metrics.map(Tensor::from_primitive::<$backend>))
+            })
+        };
+    }
+    let scored = score!(Flex, cpu::score);
     #[cfg(feature = "gpu")]
-    {
-        let targets = targets.clone().inner().try_into_primitive::<Gpu>().ok()?;
-        let mut metrics = None;
-        let loss: Option<Tensor<1>> = compute!(Gpu, input, weight, bias, |tensors| {
-            let (loss, told, saved) = gpu::score(tensors, &targets, smoothing as f32)?;
-            metrics = Some(told);
-            Some((loss, saved))
-        });
-        loss.zip(metrics.map(Tensor::from_primitive::<Gpu>))
-    }
-    #[cfg(not(feature = "gpu"))]
-    {
-        let _ = (input, weight, bias, targets, smoothing);
-        None
-    }
+    let scored = scored.or_else(|| score!(Gpu, gpu::score));
+    scored
 }
