@@ -1,5 +1,6 @@
 //! What a chart shows, as numbers: its axis, the smoothed line, the point under the pointer. Pure.
 
+use super::state::room;
 use crate::training::{RunConfig, StepPoint};
 
 /// Which of the two charts.
@@ -224,7 +225,7 @@ impl Smoothed {
         // Only the space matters, not what of it is on show: the axis may change under the line.
         let key = Some((axis.log, generation, steps, strength.to_bits()));
         if self.key != key || points.len() < self.values.len() {
-            *self = Self { key, ..Self::default() };
+            *self = Self { key, values: Vec::with_capacity(room(steps)), ..Self::default() };
         }
         let keep = strength.powf((NOMINAL_POINTS / steps.max(1) as f32).min(1.0));
         for point in &points[self.values.len()..] {

@@ -118,6 +118,12 @@ pub struct Fault {
     pub failure: Failure,
 }
 
+/// Room for something of each of a run's steps, taken when it begins: a tab's memory grows then or not at all. Only a
+/// run of more than a quarter of a million steps has to grow later.
+pub fn room(steps: u32) -> usize {
+    steps.min(1 << 18) as usize
+}
+
 /// The run that the charts show.
 #[derive(Debug, Clone)]
 pub struct Run {
@@ -154,8 +160,8 @@ pub struct Run {
 impl Run {
     fn new(config: RunConfig) -> Self {
         Self {
+            points: Vec::with_capacity(room(config.steps())),
             config,
-            points: Vec::new(),
             scores: Vec::new(),
             best: None,
             checkpoint: None,
