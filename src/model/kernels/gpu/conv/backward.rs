@@ -8,7 +8,7 @@
 
 use std::fmt::Write as _;
 
-use super::place::{Axis, On};
+use super::place::{self, Axis, On};
 use super::{OFF, Shape, XYZW, element, part, zero};
 use crate::model::kernels::gpu::bias_at;
 use crate::model::kernels::gpu::program::{LANES, Program, UNPACK};
@@ -380,20 +380,8 @@ if ((tile < {}u) & (k >= {first}u) & (i == 0u) & (ky == 0u) & (half < {}u)) {{",
         let (made, all_groups) = (self.made(tile), inputs.div_ceil(4));
         let groups = if inputs == 1 { 1 } else { tile.groups };
         let nothing = zero(inputs.min(4));
-        let mut body = format!(
-            "let at = (group - {}u) * {LANES}u + lane;
-let i = at % {made}u;
-let bx = at / {made}u % {}u;
-let by = at / {}u % {}u;
-let first = at / {}u * {images}u;
-if (first >= images) {{ return; }}
-",
-            self.weight_groups(),
-            columns.blocks,
-            made * columns.blocks,
-            rows.blocks,
-            made * columns.blocks * rows.blocks,
-        );
+        let mut body = format!("let at = (group - {}u) * {LANES}u + lane;\n", self.weight_groups());
+        body += &place::thread(('i', made), [rows, columns], images);
         // What lies around the block: with a pool its windows, of which it has one.
         let (out_rows, out_columns) = self.shape.output();
         let around = |axis: Axis, len| if pool { Axis { len, block: 1, ..axis } } else { axis };

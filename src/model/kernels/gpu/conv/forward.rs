@@ -3,7 +3,7 @@
 
 use std::fmt::Write as _;
 
-use super::place::{Axis, On};
+use super::place::{self, Axis, On};
 use super::{OFF, Shape, XYZW, element, part, zero};
 use crate::model::kernels::gpu::program::{LANES, Program};
 use crate::model::kernels::gpu::tile::Tile;
@@ -113,20 +113,8 @@ impl Program for Forward {
         let Tile { images, groups, step } = self.tile;
         let [rows, columns] = self.blocks();
         let made = outputs / (4 * groups);
-        let mut body = format!(
-            "let images = info[0];
-let at = group * {LANES}u + lane;
-let o = at % {made}u;
-let bx = at / {made}u % {}u;
-let by = at / {}u % {}u;
-let first = at / {}u * {images}u;
-if (first >= images) {{ return; }}
-",
-            columns.blocks,
-            made * columns.blocks,
-            rows.blocks,
-            made * columns.blocks * rows.blocks,
-        );
+        let mut body = format!("let images = info[0];\nlet at = group * {LANES}u + lane;\n");
+        body += &place::thread(('o', made), [rows, columns], images);
         let in_y = rows.around(&mut body, width);
         let in_x = columns.around(&mut body, 1);
         let pixels: Vec<(u32, u32)> = (0..rows.block).flat_map(|y| (0..columns.block).map(move |x| (y, x))).collect();

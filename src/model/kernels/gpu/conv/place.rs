@@ -43,6 +43,24 @@ impl On {
     }
 }
 
+/// Where a thread is, from its number `at`: which of so many groups of channels it makes, named as told, its block
+/// `by`, `bx`, and the `first` of its images. Behind the last of `images` there is nothing to do.
+pub fn thread(channels: (char, u32), [rows, columns]: [Axis; 2], images: u32) -> String {
+    let (name, groups) = channels;
+    format!(
+        "let {name} = at % {groups}u;
+let bx = at / {groups}u % {}u;
+let by = at / {}u % {}u;
+let first = at / {}u * {images}u;
+if (first >= images) {{ return; }}
+",
+        columns.blocks,
+        groups * columns.blocks,
+        rows.blocks,
+        groups * columns.blocks * rows.blocks,
+    )
+}
+
 /// Rows or columns of a map in blocks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Axis {
