@@ -77,10 +77,14 @@ pub fn conv_relu_backward(
     });
     let sums = weight_gradient(shape, 9, input, &before, padded);
     let mut weights = vec![0.0; shape.weights_len()];
-    for output in 0..outputs {
-        for input in 0..inputs {
-            for tap in 0..9 {
-                weights[(output * inputs + input) * 9 + tap] = sums[(tap * inputs + input) * padded + output];
+    // Eight outputs at a time: what is read lies together, and what is written stays in the first cache.
+    for first in (0..outputs).step_by(BLOCK) {
+        for tap in 0..9 {
+            for input in 0..inputs {
+                let sums = &sums[(tap * inputs + input) * padded + first..][..BLOCK];
+                for (output, sum) in (first..outputs).zip(sums) {
+                    weights[(output * inputs + input) * 9 + tap] = *sum;
+                }
             }
         }
     }
@@ -91,10 +95,15 @@ pub fn conv_relu_backward(
 pub(crate) fn pack(taps: usize, from: usize, to: usize, weight: impl Fn(usize, usize, usize) -> f32) -> Vec<f32> {
     let blocks = to.div_ceil(BLOCK);
     let mut packed = vec![0.0; taps * blocks * from * BLOCK];
-    for tap in 0..taps {
-        for t in 0..to {
-            for f in 0..from {
-                packed[((tap * blocks + t / BLOCK) * from + f) * BLOCK + t % BLOCK] = weight(f, t, tap);
+    // In an order in which what is read, and what is written, lies together.
+    for block in 0..blocks {
+        let some = block * BLOCK..to.min((block + 1) * BLOCK);
+        for f in 0..from {
+            for tap in 0..taps {
+                let packed = &mut packed[((tap * blocks + block) * from + f) * BLOCK..][..BLOCK];
+                for (packed, t) in packed.iter_mut().zip(some.clone()) {
+                    *packed = weight(f, t, tap);
+                }
             }
         }
     }

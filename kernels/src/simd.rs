@@ -37,6 +37,12 @@ impl F4 {
         Self(arch::f32x4_splat(value))
     }
 
+    /// Four numbers.
+    #[inline(always)]
+    pub fn of([a, b, c, d]: [f32; 4]) -> Self {
+        Self(arch::f32x4(a, b, c, d))
+    }
+
     /// # Safety
     /// Four floats can be read at `from`.
     #[inline(always)]
@@ -142,6 +148,13 @@ impl F4 {
     pub fn splat(value: f32) -> Self {
         // SAFETY: SSE2 belongs to every x86-64.
         Self(unsafe { arch::_mm_set1_ps(value) })
+    }
+
+    /// Four numbers.
+    #[inline(always)]
+    pub fn of([a, b, c, d]: [f32; 4]) -> Self {
+        // SAFETY: SSE2 belongs to every x86-64.
+        Self(unsafe { arch::_mm_setr_ps(a, b, c, d) })
     }
 
     /// # Safety
@@ -262,6 +275,12 @@ impl F4 {
     #[inline(always)]
     pub fn splat(value: f32) -> Self {
         Self([value; 4])
+    }
+
+    /// Four numbers.
+    #[inline(always)]
+    pub fn of(numbers: [f32; 4]) -> Self {
+        Self(numbers)
     }
 
     /// # Safety

@@ -55,10 +55,11 @@ pub fn pooled_backward_weights(
         _ => thin_weights::<3>(shape, input, winners, gradient, to),
     }
     let mut weights = vec![0.0; shape.weights_len()];
-    for (output, weights) in weights.chunks_exact_mut(shape.inputs * 9).enumerate() {
-        for (channel, weights) in weights.chunks_exact_mut(9).enumerate() {
-            for (tap, weight) in weights.iter_mut().enumerate() {
-                *weight = sums[(output * 3 + tap / 3) * width + tap % 3 * input.channels + channel];
+    for (filters, sums) in weights.chunks_exact_mut(shape.inputs * 9).zip(sums.chunks_exact(3 * width)) {
+        for tap in 0..9 {
+            let of_tap = &sums[tap / 3 * width + tap % 3 * input.channels..][..shape.inputs];
+            for (filter, sum) in filters.as_chunks_mut::<9>().0.iter_mut().zip(of_tap) {
+                filter[tap] = *sum;
             }
         }
     }
@@ -235,11 +236,16 @@ pub fn pooled_backward_input(shape: &Shape, weights: &[f32], winners: &[u8], gra
     // [some inputs][tap row][tap column][output][input]
     let blocks = inputs.div_ceil(GATHERED);
     let mut packed = vec![0.0; blocks * 9 * outputs * GATHERED];
-    for output in 0..outputs {
-        for input in 0..inputs {
+    for (block, packed) in packed.chunks_exact_mut(9 * outputs * GATHERED).enumerate() {
+        let first = block * GATHERED;
+        for output in 0..outputs {
+            let filters = &weights[(output * inputs + first) * 9..(output * inputs + inputs.min(first + GATHERED)) * 9];
+            // A tap after the other, so that what is written lies together.
             for tap in 0..9 {
-                packed[((input / GATHERED * 9 + tap) * outputs + output) * GATHERED + input % GATHERED] =
-                    weights[(output * inputs + input) * 9 + tap];
+                let to = &mut packed[(tap * outputs + output) * GATHERED..][..GATHERED];
+                for (to, filter) in to.iter_mut().zip(filters.as_chunks::<9>().0) {
+                    *to = filter[tap];
+                }
             }
         }
     }

@@ -186,21 +186,29 @@ fn winograd(shape: &Shape, input: &Bordered, weights: &[f32], mut pool: Pool) {
     }
 }
 
-/// `G g Gᵀ` of each filter: `[16 terms][block][input][8 outputs]`.
+/// `G g Gᵀ` of each filter: `[16 terms][block][input][8 outputs]`. Eight outputs at a time, so that what is written lies
+/// together: the terms are a multiple of the first cache's stride apart.
 fn transform_weights(shape: &Shape, channels: usize, weights: &[f32]) -> Vec<f32> {
     let blocks = shape.output_blocks();
     let mut kernels = vec![0.0; 16 * blocks * channels * BLOCK];
+    let half = F4::splat(0.5);
     // G·(a, b, c)
-    let g = |a: f32, b: f32, c: f32| [a, 0.5 * (a + b + c), 0.5 * (a - b + c), c];
-    for output in 0..shape.outputs {
-        for input in 0..shape.inputs {
-            let filter = &weights[(output * shape.inputs + input) * 9..][..9];
-            let column = |x: usize| g(filter[x], filter[3 + x], filter[6 + x]);
+    let g = |a: F4, b: F4, c: F4| [a, half * (a + b + c), half * (a - b + c), c];
+    for (block, input) in (0..blocks).flat_map(|block| (0..shape.inputs).map(move |input| (block, input))) {
+        for lanes in [0, 4] {
+            // Behind the last output it is done once more; nobody asks for what comes of that.
+            let filters: [&[f32]; 4] = core::array::from_fn(|lane| {
+                let output = (block * BLOCK + lanes + lane).min(shape.outputs - 1);
+                &weights[(output * shape.inputs + input) * 9..][..9]
+            });
+            let tap = |tap: usize| F4::of(filters.map(|filter| filter[tap]));
+            let column = |x: usize| g(tap(x), tap(3 + x), tap(6 + x));
             let (left, middle, right) = (column(0), column(1), column(2));
             for (y, ((left, middle), right)) in left.into_iter().zip(middle).zip(right).enumerate() {
                 for (x, value) in g(left, middle, right).into_iter().enumerate() {
-                    let at = (((y * 4 + x) * blocks + output / BLOCK) * channels + input) * BLOCK + output % BLOCK;
-                    kernels[at] = value;
+                    let at = (((y * 4 + x) * blocks + block) * channels + input) * BLOCK + lanes;
+                    // SAFETY: four of a block's eight floats.
+                    unsafe { value.store(kernels[at..at + 4].as_mut_ptr()) };
                 }
             }
         }
