@@ -163,12 +163,13 @@ both! {
             pixels: numbers(4500 * PIXELS, 5).into_iter().map(|x| (x * 400.0) as u8).collect(),
             labels: (0..4500).map(|image| (image % 10) as u8).collect(),
         };
-        let run = RunConfig { network: config(), ..RunConfig::default() };
+        let run = RunConfig { network: config(), train_size: 200, ..RunConfig::default() };
         let network = Network::new(&config(), 4, &gpu.clone().autodiff()).unwrap();
+        // For fewer than there are in the end, so that it has to make room once.
         let mut trainer = Trainer::new(network, &run, &gpu);
         let mirrored = Augmentation { flip: Amount::new(1.0, 0.5), ..Augmentation::ROBUST };
-        // It grows, and then another takes its place.
-        for len in [300, 4500, 40] {
+        // As shards arrive.
+        for len in [40, 300, 4500] {
             let images = set.part(0..len);
             let indices: Vec<u32> = (0..37).map(|at| (at * 7919) % len as u32).collect();
             for augmentation in [Augmentation::NONE, Augmentation::GENTLE, mirrored] {

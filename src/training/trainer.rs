@@ -191,7 +191,8 @@ impl Trainer {
     }
 
     /// A batch for [`Trainer::step`]: the images at `indices`, each with the changes that `draw` gives it. `images` is what
-    /// the run learns from, as far as it is here; a GPU keeps a copy of it and makes the batch there.
+    /// the run learns from, as far as it is here; a GPU keeps a copy of it, to which only what came since is added, and
+    /// makes the batch there.
     ///
     /// # Panics
     /// If an index is not in `images`.
@@ -199,8 +200,11 @@ impl Trainer {
         let classes = self.job.network.classes;
         #[cfg(feature = "gpu")]
         {
-            if self.kept.as_ref().is_none_or(|kept| !kept.fits(images.len())) {
-                self.kept = Kept::new(images.len().max(self.images), &self.device);
+            let end = indices.iter().max().map_or(0, |&last| last as usize + 1);
+            if self.kept.as_ref().is_none_or(|kept| kept.room() < end) {
+                // How many a fine-tuning run has, it knows when they are all there.
+                let all = if self.images > 0 { self.images } else { images.len() };
+                self.kept = Kept::new(end.max(all), &self.device);
             }
             if let Some(kept) = &mut self.kept {
                 let (images, targets) = kept.batch(images, indices, classes, draw);

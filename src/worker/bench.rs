@@ -54,7 +54,7 @@ impl Bench {
         if opened.kind != kind {
             return Err(thrown(format!("{device} can't be opened: {reason:?}")));
         }
-        let mut config = RunConfig::default();
+        let mut config = RunConfig { train_size: labels.len() as u32, ..RunConfig::default() };
         config.network.convolutions.truncate(filters.len());
         for (convolution, filters) in config.network.convolutions.iter_mut().zip(filters) {
             convolution.filters = filters;

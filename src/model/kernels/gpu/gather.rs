@@ -39,29 +39,30 @@ impl Kept {
         Some(Self { like, pixels, room, len: 0 })
     }
 
-    /// Whether it has room for so many images, and has not more of another set.
-    pub fn fits(&self, images: usize) -> bool {
-        (self.len..=self.room).contains(&images)
+    /// How many images it has room for: the first ones of the set.
+    pub fn room(&self) -> usize {
+        self.room
     }
 
-    /// Copies those images that are not there yet.
-    fn update(&mut self, images: &Images) {
-        while self.len < images.len() {
-            let end = images.len().min(self.len + AT_ONCE);
-            let bytes = images.pixels[self.len * PIXELS..end * PIXELS].to_vec();
+    /// Copies those of the first `end` images that are not there yet.
+    fn update(&mut self, images: &Images, end: usize) {
+        while self.len < end {
+            let next = end.min(self.len + AT_ONCE);
+            let bytes = images.pixels[self.len * PIXELS..next * PIXELS].to_vec();
             let mut place = self.pixels.clone();
             place.offset_start = (self.len > 0).then_some((self.len * PIXELS) as u64);
-            place.offset_end = (end < self.room).then_some(((self.room - end) * PIXELS) as u64);
+            place.offset_end = (next < self.room).then_some(((self.room - next) * PIXELS) as u64);
             self.like.client.write(&place, Bytes::from_bytes_vec(bytes));
-            self.len = end;
+            self.len = next;
         }
     }
 
     /// The images at `indices` of the set that this is the copy of, each with the changes that `draw` gives it, and
-    /// their one-hot targets: `[len, 1, 28, 28]` and `[len, classes]`, for autodiff.
+    /// their one-hot targets: `[len, 1, 28, 28]` and `[len, classes]`, for autodiff. What is not on the device yet is
+    /// copied there, from the first image to the last that is asked for; then it must not change any more.
     ///
     /// # Panics
-    /// If an index is not in `images`.
+    /// If an index is not in `images`, or there is no room for it.
     pub fn batch(
         &mut self,
         images: &Images,
@@ -69,7 +70,9 @@ impl Kept {
         classes: usize,
         draw: impl Fn(u32) -> Changes,
     ) -> (Tensor<4>, Tensor<2>) {
-        self.update(images);
+        let end = indices.iter().max().map_or(0, |&last| last as usize + 1);
+        assert!(end <= self.room, "room for every image");
+        self.update(images, end);
         let drawn: Vec<Changes> = indices.iter().map(|&index| draw(index)).collect();
         let changed = drawn.iter().any(|changes| *changes != Changes::default());
         let mut info = vec![indices.len() as u32];
