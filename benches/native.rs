@@ -67,7 +67,7 @@ mod native {
 
     /// All steps' losses, and the seconds that those took that count.
     async fn train(device: &Opened, images: &Images, batch: usize) -> Result<(Vec<f32>, Vec<f64>), Box<dyn Error>> {
-        let config = RunConfig::default();
+        let config = RunConfig { train_size: images.labels.len() as u32, ..RunConfig::default() };
         let network = Network::new(&config.network, 1, &device.device.clone().autodiff())?;
         let mut trainer = Trainer::new(network, &config, &device.device);
         let order = epoch_order(1, 0, images.labels.len(), 0);

@@ -32,10 +32,11 @@ pub(crate) fn relu(values: &mut [f32]) {
     }
 }
 
-/// What [`conv_relu_backward`] gives: the gradients of input (if asked for), weights `[output][input][3][3]` and bias.
+/// The gradients of input (if asked for), weights and bias, each as its user has it.
 pub type Gradients = (Option<Vec<f32>>, Vec<f32>, Vec<f32>);
 
-/// Gradients from the gradient of the output and the output itself, which tells where ReLU was off.
+/// Gradients of input `[image][row][column][input]` (if asked for), weights `[output][input][3][3]` and bias `[output]`
+/// from the gradient of the output and the output itself, which tells where ReLU was off.
 ///
 /// # Panics
 /// If an argument is of another shape.
@@ -145,7 +146,7 @@ pub(crate) fn convolve(
     let image = height * width * stride;
     let mut result = vec![0.0; batch * height * width * to];
     assert!(input.len() == batch * image && from <= stride && start.len() == blocks * BLOCK);
-    assert_eq!(packed.len(), all_taps * blocks * from * BLOCK, "weights of these taps");
+    assert!(packed.len() == all_taps * blocks * from * BLOCK && matches!(all_taps, 1 | 9), "weights of these taps");
     for first in (0..batch).step_by(4) {
         // Behind the last image the last one is done once more and not kept.
         let images: [usize; 4] = core::array::from_fn(|row| (first + row).min(batch - 1) * image);
@@ -199,6 +200,7 @@ pub(crate) fn weight_gradient(
     let Shape { batch, height, width, inputs, .. } = *shape;
     let pixels = height * width;
     assert!(input.len() == batch * pixels * inputs && gradient.len() == batch * pixels * padded);
+    assert!(padded.is_multiple_of(BLOCK) && matches!(all_taps, 1 | 9), "whole blocks, of these taps");
     // Of the many inputs of one pixel a line of the cache at a time is looked at.
     let looked_at = if pixels == 1 { inputs.min(16) } else { inputs };
     let group = (CACHE / (pixels * (looked_at + padded))).max(1);

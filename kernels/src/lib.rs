@@ -1,6 +1,6 @@
 //! The hot operations of Kiln's network on the CPU: a 3×3 "same" convolution with bias and ReLU, with and without a 2×2
-//! maximum pool after it, and dense layers with their loss, forward and backward, in SIMD that every browser has. Pure arithmetic on slices: no tensor, no
-//! framework, no thread. `kiln`'s model is the one caller.
+//! maximum pool after it, and dense layers with their loss, forward and backward, in SIMD that every browser has. Pure
+//! arithmetic on slices: no tensor, no framework, no thread. `kiln`'s model is the one caller.
 //!
 //! Numbers lie as `[image][row][column][channel]` (NHWC), weights as `[output][input][3][3]`. What makes it fast:
 //!

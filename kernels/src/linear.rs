@@ -26,7 +26,7 @@ impl Linear {
     }
 }
 
-/// `[row][output]`.
+/// Input `[row][input]`, weights `[input][output]` and bias `[output]` to `[row][output]`.
 ///
 /// # Panics
 /// If input, weights or bias are of another shape.
@@ -51,8 +51,8 @@ pub fn linear_relu(shape: &Linear, input: &[f32], weights: &[f32], bias: &[f32])
     output
 }
 
-/// Gradients of [`linear`]'s input (if asked for), weights and bias from the output's; of [`linear_relu`]'s too, if its
-/// output is given, which tells where ReLU was off.
+/// Gradients of [`linear`]'s input `[row][input]` (if asked for), weights `[input][output]` and bias `[output]` from the
+/// output's; of [`linear_relu`]'s too, if its output is given, which tells where ReLU was off.
 ///
 /// # Panics
 /// If an argument is of another shape.
@@ -109,7 +109,7 @@ pub struct Scored {
 }
 
 /// Softmax and cross-entropy of logits `[row][class]` and one-hot targets of the same shape, of which the share
-/// `smoothing` is spread over all classes. A row without a target is read neither right nor wrong.
+/// `smoothing` is spread over all classes, also of a row without a target. Such a row is read neither right nor wrong.
 ///
 /// # Panics
 /// If there are no classes, or not as many targets as logits.
@@ -128,14 +128,15 @@ pub fn score(classes: usize, logits: &[f32], targets: &[f32], smoothing: f32) ->
         gradient.extend(logits.iter().map(|logit| (logit - largest).exp()));
         let powers = &mut gradient[start..];
         let sum: f32 = powers.iter().sum();
-        let log_sum = sum.ln() + largest;
+        let log_sum = sum.ln();
         let smoothed = |target: f32| target * (1.0 - smoothing) + smoothing / classes as f32;
         let share: f32 = targets.iter().copied().map(smoothed).sum();
         for ((power, logit), target) in powers.iter_mut().zip(logits).zip(targets) {
             let target = smoothed(*target);
             // A logit of minus infinity where nothing is wanted costs nothing.
             if target != 0.0 {
-                loss += target * (log_sum - logit);
+                // Of large logits the difference comes first: it is what counts.
+                loss += target * (log_sum - (logit - largest));
             }
             *power = (*power / sum * share - target) / rows;
         }

@@ -298,6 +298,8 @@ fn extreme_logits_cost_what_they_should() {
     assert_eq!(found.loss, 0.0);
     assert_eq!((found.correct, found.gradient), (1.0, vec![0.0; 3]));
     assert_eq!(score(3, &[1000.0, 0.0, 0.0], &[0.0, 1.0, 0.0], 0.0).loss, 1000.0);
+    // What the wrong classes still have, however large the logits are.
+    assert!((score(2, &[1020.0, 1008.0], &[1.0, 0.0], 0.0).loss - 6.144_193e-6).abs() < 1e-7);
     assert_eq!(score(2, &[1.0, 1.0], &[0.0, 1.0], 0.0).correct, 0.0, "of equal logits the first is the answer");
 }
 

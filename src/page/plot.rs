@@ -225,7 +225,10 @@ impl Smoothed {
         // Only the space matters, not what of it is on show: the axis may change under the line.
         let key = Some((axis.log, generation, steps, strength.to_bits()));
         if self.key != key || points.len() < self.values.len() {
-            *self = Self { key, values: Vec::with_capacity(room(steps)), ..Self::default() };
+            let mut values = std::mem::take(&mut self.values);
+            values.clear();
+            values.reserve(room(steps));
+            *self = Self { key, values, ..Self::default() };
         }
         let keep = strength.powf((NOMINAL_POINTS / steps.max(1) as f32).min(1.0));
         for point in &points[self.values.len()..] {

@@ -20,7 +20,7 @@ pub const SELF_CHECK_TOLERANCE: f32 = 1e-3;
 /// # Errors
 /// The GPU was lost.
 pub async fn self_check(gpu: &Device) -> Result<f32, DeviceLost> {
-    let config = RunConfig::default();
+    let config = RunConfig { train_size: 2, ..RunConfig::default() };
     let pixels: Vec<u8> = (0..2 * PIXELS).map(|i| (i % 13 * 21) as u8).collect();
     let images = Images { pixels, labels: vec![3, 8] };
     let mut found = Vec::new();
@@ -29,8 +29,11 @@ pub async fn self_check(gpu: &Device) -> Result<f32, DeviceLost> {
         let mut trainer = Trainer::new(network.expect("the default network can be built"), &config, device);
         let logits = trainer.network().answer(Batch::of(&images, CLASSES, device).input);
         let mut told = read(vec![logits.flatten(0, 1)]).await?.remove(0);
-        for _ in 0..2 {
-            let batch = trainer.batch(&images, &[0, 1], |_| Changes::default());
+        // A batch as it is, and one that is changed in every way: the GPU makes them itself.
+        let changed =
+            Changes { rotation: 10.0, translation: [1.5, -1.0], contrast: 0.2, noise: 0.05, ..Changes::default() };
+        for changes in [Changes::default(), changed] {
+            let batch = trainer.batch(&images, &[0, 1], |_| changes);
             told.push(read(vec![trainer.step(batch, config.learning_rate)]).await?[0][0]);
         }
         found.push(told);

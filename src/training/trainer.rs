@@ -25,7 +25,7 @@ use crate::model::{Input, Network};
 pub struct Batch {
     /// Images, or what frozen layers made of them.
     pub input: Input,
-    /// `[batch, classes]`, one-hot; a row of zeros is padding and counts for nothing.
+    /// `[batch, classes]`, one-hot; a row of zeros is padding: it counts for nothing, but where labels are smoothed.
     pub targets: Tensor<2>,
 }
 
@@ -203,8 +203,9 @@ impl Trainer {
             let end = indices.iter().max().map_or(0, |&last| last as usize + 1);
             if self.kept.as_ref().is_none_or(|kept| kept.room() < end) {
                 // How many a fine-tuning run has, it knows when they are all there.
-                let all = if self.images > 0 { self.images } else { images.len() };
-                self.kept = Kept::new(end.max(all), &self.device);
+                let all = if self.images < end { images.len() } else { self.images };
+                self.kept = None; // first, so that there are never two
+                self.kept = Kept::new(all, &self.device);
             }
             if let Some(kept) = &mut self.kept {
                 let (images, targets) = kept.batch(images, indices, classes, draw);
@@ -212,6 +213,14 @@ impl Trainer {
             }
         }
         Batch::of(&pick(images, indices, draw), classes, &self.device)
+    }
+
+    /// No batch is asked for in a while: a GPU need not keep the images.
+    pub fn rest(&mut self) {
+        #[cfg(feature = "gpu")]
+        {
+            self.kept = None;
+        }
     }
 
     /// One step on `batch`. Gives `[2]`: the mean loss (of the smoothed targets, if labels are smoothed) and the share

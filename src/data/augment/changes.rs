@@ -71,9 +71,18 @@ impl Changes {
         } else {
             *target = *source
         }
-        if self.brightness != 0.0 || self.contrast != 0.0 || self.noise != 0.0 {
+        if self.shades() {
             self.shade(target);
         }
+    }
+
+    /// Whether the image stays as it is, whatever else was drawn for it.
+    pub fn is_none(&self) -> bool {
+        !self.moves() && !self.shades()
+    }
+
+    fn shades(&self) -> bool {
+        self.brightness != 0.0 || self.contrast != 0.0 || self.noise != 0.0
     }
 
     fn moves(&self) -> bool {

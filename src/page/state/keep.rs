@@ -74,7 +74,9 @@ impl Run {
     /// A run as it was measured, up to that step.
     fn of_history(config: RunConfig, step: u32, history: History) -> Self {
         let History { points, scores, best, test, resumed } = history;
-        Self { points, scores, best, test, resumed, step, ..Self::new(config) }
+        let mut run = Self { scores, best, test, resumed, step, ..Self::new(config) };
+        run.points.extend(points);
+        run
     }
 }
 

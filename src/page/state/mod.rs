@@ -632,6 +632,8 @@ impl PageState {
                     if let Some(finetune) = &mut run.config.finetune {
                         finetune.images = prepared.images;
                     }
+                    let left = room(run.config.steps()).saturating_sub(run.points.len());
+                    run.points.reserve(left);
                     run.prepared = Some(*prepared);
                 }
                 self.set_phase(Phase::Training(Activity::Running), now);

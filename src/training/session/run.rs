@@ -490,6 +490,7 @@ impl Run {
     pub(super) fn end(&mut self, stopped: bool, test: Option<Score>, events: &mut Vec<Event>) {
         self.activity = Activity::Ended;
         self.pace = Pace::Paused;
+        self.trainer.rest();
         self.waiting = false;
         self.tested = !stopped || test.is_some();
         let best_epoch = self.chosen.as_ref().and(self.best.as_ref()).map(|best| best.epoch);

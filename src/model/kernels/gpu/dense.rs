@@ -253,12 +253,12 @@ if (row >= rows) {{ return; }}
         for class in 0..*classes {
             let _ = writeln!(body, "let e{class} = exp(z{class} - largest); sum += e{class};");
         }
-        body.push_str("let log_sum = log(sum) + largest; var loss = 0.0; var share = 0.0;\n");
+        body.push_str("let log_sum = log(sum); var loss = 0.0; var share = 0.0;\n");
         for class in 0..*classes {
             let _ = writeln!(
                 body,
                 "let s{class} = t{class} * (1.0 - smoothing) + smoothing / {classes}.0;
-loss += s{class} * (log_sum - z{class}); share += s{class};"
+loss += select(0.0, s{class} * (log_sum - (z{class} - largest)), s{class} != 0.0); share += s{class};"
             );
         }
         for class in 0..*classes {

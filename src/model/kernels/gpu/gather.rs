@@ -74,7 +74,7 @@ impl Kept {
         assert!(end <= self.room, "room for every image");
         self.update(images, end);
         let drawn: Vec<Changes> = indices.iter().map(|&index| draw(index)).collect();
-        let changed = drawn.iter().any(|changes| *changes != Changes::default());
+        let changed = !drawn.iter().all(Changes::is_none);
         let mut info = vec![indices.len() as u32];
         for (&index, changes) in indices.iter().zip(&drawn) {
             info.extend([index, images.labels[index as usize].into()]);
@@ -113,7 +113,7 @@ impl Program for Gather {
 
     fn declarations(&self) -> String {
         let changes = if self.changed { CHANGES } else { "" };
-        format!("var<workgroup> sums: array<u32, {LANES}>;\n{UNPACK}{changes}")
+        format!("var<workgroup> sums: array<u32, {LANES}>;\nconst SIDE = {SIDE};\n{UNPACK}{changes}")
     }
 
     fn body(&self) -> String {
@@ -174,13 +174,13 @@ const CHANGES: &str = "
 fn point(at: u32) -> vec2i { return bitcast<vec2i>(vec2u(info[at], info[at + 1u])); }
 
 fn pixel(first: u32, row: i32, column: i32) -> u32 {
-let inside = (row >= 0) & (row < 28) & (column >= 0) & (column < 28);
-let at = u32(clamp(row, 0, 27) * 28 + clamp(column, 0, 27));
+let inside = (row >= 0) & (row < SIDE) & (column >= 0) & (column < SIDE);
+let at = u32(clamp(row, 0, SIDE - 1) * SIDE + clamp(column, 0, SIDE - 1));
 return select(0u, (pixels[first + at / 4u] >> (at % 4u * 8u)) & 255u, inside);
 }
 
 fn between(first: u32, to: vec2i) -> u32 {
-let near = clamp(to, vec2i(-65536), vec2i(28 * 65536));
+let near = clamp(to, vec2i(-65536), vec2i(SIDE * 65536));
 let at = near >> vec2u(16u);
 let right = u32(near.x >> 8u) & 255u; let low = u32(near.y >> 8u) & 255u;
 let upper = pixel(first, at.y, at.x) * (256u - right) + pixel(first, at.y, at.x + 1) * right;
@@ -189,7 +189,7 @@ return (upper * (256u - low) + lower * low + 32768u) >> 16u;
 }
 
 fn four(first: u32, word: u32, moved: array<vec2i, 3>) -> vec4u {
-let row = i32(word / 7u); let column = i32(word % 7u * 4u);
+let pixel = i32(word * 4u); let row = pixel / SIDE; let column = pixel % SIDE;
 let start = moved[0] + moved[2] * row + moved[1] * column;
 return vec4u(between(first, start), between(first, start + moved[1]), between(first, start + moved[1] * 2), between(first, start + moved[1] * 3));
 }
