@@ -1,7 +1,7 @@
 //! The operations on a GPU, as WGSL that is written for the shape at hand and launched through burn's client: few
 //! dispatches, no reading back. Convolution, bias, ReLU and pool are one dispatch forward; both gradients of a layer
-//! are one dispatch; so is the last layer with its loss. A batch is made in one dispatch too, from the images that the
-//! GPU keeps ([`Kept`]).
+//! are one dispatch; the last layer with its loss is two forward, one backward. A batch is made in one dispatch too, from
+//! the images that the GPU keeps ([`Kept`]).
 //!
 //! As on the CPU ([`super::cpu`]) the map before the pool is never stored, one byte of a window says which pixel won,
 //! and backward knows a gradient's place by it. Loops over channels are left to the GPU, all others are unrolled here:
