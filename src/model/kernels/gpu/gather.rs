@@ -95,7 +95,8 @@ impl Kept {
     }
 }
 
-/// An image a workgroup, from `info`: how many there are, and of each its place in the set and its label and, if any is changed, its motion and shading.
+/// An image a workgroup, from `info`: how many there are, and of each its place in the set and its label and, if any is
+/// changed, its motion and shading.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 struct Gather {
     changed: bool,
@@ -191,7 +192,8 @@ return (upper * (256u - low) + lower * low + 32768u) >> 16u;
 fn four(first: u32, word: u32, moved: array<vec2i, 3>) -> vec4u {
 let pixel = i32(word * 4u); let row = pixel / SIDE; let column = pixel % SIDE;
 let start = moved[0] + moved[2] * row + moved[1] * column;
-return vec4u(between(first, start), between(first, start + moved[1]), between(first, start + moved[1] * 2), between(first, start + moved[1] * 3));
+return vec4u(between(first, start), between(first, start + moved[1]),
+between(first, start + moved[1] * 2), between(first, start + moved[1] * 3));
 }
 
 // Numbers of 64 bits, the lower half first.
