@@ -51,21 +51,21 @@ pub fn conv_relu_backward(
     assert_eq!(input.len(), shape.input_len(), "the input is of another shape");
     assert_eq!(weights.len(), shape.weights_len(), "the weights are of another shape");
     assert!(output.len() == shape.output_len() && gradient.len() == shape.output_len(), "the output has another shape");
-    let Shape { height, width, inputs, outputs, .. } = *shape;
+    let Shape { width, inputs, outputs, .. } = *shape;
     // The gradient before ReLU, channels padded to whole blocks.
     let padded = shape.output_blocks() * BLOCK;
     let mut before = vec![0.0; shape.output_len() / outputs * padded];
-    // Summed by image first: one long sum of thousands loses its last digits.
-    let (mut bias, mut of_image) = (vec![0.0; outputs], vec![0.0; outputs]);
+    // Summed row by row first: one long sum of thousands loses its last digits.
+    let (mut bias, mut of_row) = (vec![0.0; outputs], vec![0.0; outputs]);
     let pixels = before.chunks_exact_mut(padded).zip(output.chunks_exact(outputs)).zip(gradient.chunks_exact(outputs));
     for (index, ((to, output), gradient)) in pixels.enumerate() {
-        for (((to, output), gradient), sum) in to.iter_mut().zip(output).zip(gradient).zip(&mut of_image) {
+        for (((to, output), gradient), sum) in to.iter_mut().zip(output).zip(gradient).zip(&mut of_row) {
             // 0 is off; what is no number lets its gradient through, so that it is seen.
             *to = if *output == 0.0 { 0.0 } else { *gradient };
             *sum += *to;
         }
-        if (index + 1) % (height * width) == 0 {
-            for (bias, sum) in bias.iter_mut().zip(&mut of_image) {
+        if (index + 1) % width == 0 {
+            for (bias, sum) in bias.iter_mut().zip(&mut of_row) {
                 *bias += std::mem::take(sum);
             }
         }

@@ -4,9 +4,9 @@
 //!
 //! Numbers lie as `[image][row][column][channel]` (NHWC), weights as `[output][input][3][3]`. What makes it fast:
 //!
-//! - **The pool's window is Winograd's tile.** F(2×2, 3×3) makes four outputs from a 4×4 patch with 16 products instead
-//!   of 36, and those four outputs are exactly one pooling window. So the map before the pool is never stored
-//!   ([`winograd`]); one byte a window says which pixel won.
+//! - **Pooling windows are Winograd's tiles.** F(4×4, 3×3) makes two by two windows from a 6×6 patch with 36 products
+//!   instead of 144, F(2×2, 3×3) a single one from a 4×4 patch with 16 instead of 36. So the map before the pool is never
+//!   stored ([`winograd`], [`pool`]); one byte a window says which pixel won.
 //! - **Backward is sparse.** Only a window's winner carries gradient, and only where ReLU let it through: at most one
 //!   pixel in four. The gradient is never spread out to the size before the pool ([`sparse`]). This is exact.
 //! - **Small maps take images as rows.** Without a pool, the rows of a register tile are four images at the same pixel,
@@ -21,16 +21,18 @@ mod adam;
 mod bordered;
 mod dense;
 mod linear;
+mod pool;
 mod simd;
 mod sparse;
+mod thin;
 mod winograd;
 
 pub use adam::{Adam, Stepped};
 pub use bordered::Bordered;
 pub use dense::{conv_relu, conv_relu_backward};
 pub use linear::{Linear, Scored, linear, linear_backward, linear_relu, score};
+pub use pool::conv_relu_pool;
 pub use sparse::{pooled_backward_input, pooled_backward_weights};
-pub use winograd::conv_relu_pool;
 
 /// One 3×3 convolution with "same" padding over a batch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -271,12 +271,21 @@ fn the_articles_layers_are_the_plain_sums() {
 }
 
 #[test]
-fn of_equal_pixels_the_first_wins() {
-    let shape = Shape { batch: 1, height: 4, width: 4, inputs: 8, outputs: 3 };
-    let weights: Vec<f32> = (0..shape.weights_len()).map(|index| if index % 9 == 4 { 0.5 } else { 0.0 }).collect();
-    let (output, winners) =
-        conv_relu_pool(&shape, &Bordered::new(&shape, &vec![1.0; shape.input_len()]), &weights, &[0.0; 3]);
-    assert_eq!((output, winners), (vec![4.0; 12], vec![0; 12]));
+fn of_equal_pixels_in_an_even_area_the_first_wins() {
+    // Seven windows a side, so that each way of making them is taken: of the last one everything but the border is even.
+    for inputs in [1, 2, 3, 8, 11] {
+        let shape = Shape { batch: 2, height: 15, width: 15, inputs, outputs: 9 };
+        let (_, weights, _) = data(&shape, 8);
+        let bordered = Bordered::new(&shape, &vec![0.7; shape.input_len()]);
+        let (output, winners) = conv_relu_pool(&shape, &bordered, &weights, &[9.0; 9]);
+        for (index, (&winner, &value)) in winners.iter().zip(&output).enumerate() {
+            let (y, x, channel) = (index / 9 / 7 % 7, index / 9 % 7, index % 9);
+            if y > 0 && x > 0 {
+                assert_eq!(winner, 0, "window {y} {x}, {inputs} channels");
+                assert!((value - output[(7 + 1) * 9 + channel]).abs() < 1e-5, "as its neighbours");
+            }
+        }
+    }
 }
 
 #[test]

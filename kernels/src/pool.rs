@@ -1,0 +1,83 @@
+//! Forward with pool: which kernel makes a window's four numbers, and what becomes of them. Bias, ReLU and the 2×2
+//! maximum pool are fused into the end of both kernels, so that the map before the pool is never stored.
+
+use crate::simd::{Bits, F4};
+use crate::{BLOCK, Bordered, OFF, Shape, thin, winograd};
+
+/// Convolution, bias, ReLU and pool: the output `[image][row][column][output]` and, for each of its numbers, which
+/// pixel of the window won (0 1 over 2 3; the first, if their sums come out equal), or [`OFF`] where ReLU lets nothing
+/// through. A window in which something is infinite or no number gives no number, so that it is seen; its three
+/// neighbours may, too.
+///
+/// # Panics
+/// If input, weights or bias are of another shape.
+pub fn conv_relu_pool(shape: &Shape, input: &Bordered, weights: &[f32], bias: &[f32]) -> (Vec<f32>, Vec<u8>) {
+    assert_eq!(weights.len(), shape.weights_len(), "the weights are of another shape");
+    assert_eq!(bias.len(), shape.outputs, "the bias is of another shape");
+    input.check(shape);
+    let mut output = vec![0.0; shape.pooled_len()];
+    let mut winners = vec![OFF; shape.pooled_len()];
+    let mut padded = bias.to_vec();
+    padded.resize(shape.output_blocks() * BLOCK, 0.0);
+    let mut pool = Pool { shape, bias: &padded, output: &mut output, winners: &mut winners };
+    if input.is_thin() {
+        thin::convolve(shape, input, weights, &mut pool);
+    } else {
+        winograd::convolve(shape, input, weights, &mut pool);
+    }
+    (output, winners)
+}
+
+/// The end of a kernel: four numbers of each window become one and a byte.
+pub(crate) struct Pool<'a> {
+    shape: &'a Shape,
+    bias: &'a [f32],
+    output: &'a mut [f32],
+    winners: &'a mut [u8],
+}
+
+impl Pool<'_> {
+    /// Takes the four numbers of window `window` for the eight channels from `channel` on.
+    #[inline(always)]
+    pub fn put(&mut self, window: usize, channel: usize, numbers: [[F4; 2]; 4]) {
+        // SAFETY: the bias is padded to whole blocks.
+        let bias = unsafe {
+            let bias = self.bias[channel..channel + BLOCK].as_ptr();
+            [F4::load(bias), F4::load(bias.add(4))]
+        };
+        let [a, b, c, d] = numbers;
+        let left = largest([a[0], b[0], c[0], d[0]], bias[0]);
+        let right = largest([a[1], b[1], c[1], d[1]], bias[1]);
+        let winner = Bits::to_bytes([left.1, right.1]);
+        let count = BLOCK.min(self.shape.outputs - channel);
+        let at = window * self.shape.outputs + channel;
+        let (output, winners) = (&mut self.output[at..at + count], &mut self.winners[at..at + count]);
+        if count == BLOCK {
+            // SAFETY: there is room for eight.
+            unsafe {
+                left.0.store(output.as_mut_ptr());
+                right.0.store(output.as_mut_ptr().add(4));
+            }
+            winners.copy_from_slice(&winner);
+        } else {
+            output.copy_from_slice(&[left.0, right.0].map(F4::to_array).as_flattened()[..count]);
+            winners.copy_from_slice(&winner[..count]);
+        }
+    }
+}
+
+/// The greatest of a window's four numbers after bias and ReLU, and which it was, or [`OFF`].
+#[inline(always)]
+fn largest(numbers: [F4; 4], bias: F4) -> (F4, Bits) {
+    let [a, b, c, d] = numbers;
+    let (top, bottom) = (a.greater(b), c.greater(d));
+    let is_bottom = top.is_below(bottom);
+    let is_right = is_bottom.choose(c.is_below(d), a.is_below(b));
+    // What is no number loses each comparison. So that it is not lost, zero times the sum is added: zero, if the sum is
+    // finite.
+    let sum = (a + b) + (c + d);
+    let value = top.greater(bottom) + bias + sum * F4::zero();
+    let off = value.is_at_most(F4::zero());
+    let place = is_right.and(Bits::splat(1)).or(is_bottom.and(Bits::splat(2)));
+    (value.except(off), off.choose(Bits::splat(u32::from(OFF)), place))
+}
