@@ -1,12 +1,13 @@
 //! Images with a border of zeros, so that no kernel asks whether a tap falls inside.
 
 use crate::Shape;
+use crate::aligned::Aligned;
 
 /// A batch as `[image][row + 2][column + 2][channel]`, zeros all around it, channels padded with zeros to a multiple of
 /// four (fewer than four are left as they are: a filter's row of them is taken as one run of floats).
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub struct Bordered {
-    pub(crate) data: Vec<f32>,
+    pub(crate) data: Aligned,
     /// Channels, padding included.
     pub(crate) channels: usize,
     /// Floats from a row to the next.
@@ -34,7 +35,7 @@ impl Bordered {
         let channels = padded(inputs);
         let row = (width + 2) * channels;
         let image = (height + 2) * row;
-        let mut data = vec![0.0; batch * image + SLACK];
+        let mut data = Aligned::zeros(batch * image + SLACK);
         for (index, from) in input.chunks_exact(width * inputs).enumerate() {
             let (n, y) = (index / height, index % height);
             let start = n * image + (y + 1) * row + channels;

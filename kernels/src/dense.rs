@@ -2,6 +2,7 @@
 //! border needs no zeros: taps that fall outside are not done, which on a 3×3 map saves half of the work. A dense layer
 //! is the same of one pixel and one tap ([`crate::linear`]).
 
+use crate::aligned::Aligned;
 use crate::simd::F4;
 use crate::{BLOCK, Shape};
 
@@ -54,7 +55,7 @@ pub fn conv_relu_backward(
     let Shape { width, inputs, outputs, .. } = *shape;
     // The gradient before ReLU, channels padded to whole blocks.
     let padded = shape.output_blocks() * BLOCK;
-    let mut before = vec![0.0; shape.output_len() / outputs * padded];
+    let mut before = Aligned::zeros(shape.output_len() / outputs * padded);
     // Summed row by row first: one long sum of thousands loses its last digits.
     let (mut bias, mut of_row) = (vec![0.0; outputs], vec![0.0; outputs]);
     let pixels = before.chunks_exact_mut(padded).zip(output.chunks_exact(outputs)).zip(gradient.chunks_exact(outputs));
@@ -93,15 +94,14 @@ pub fn conv_relu_backward(
 }
 
 /// `[tap][block][from][8 to]`, the last block padded with zeros.
-pub(crate) fn pack(taps: usize, from: usize, to: usize, weight: impl Fn(usize, usize, usize) -> f32) -> Vec<f32> {
+pub(crate) fn pack(taps: usize, from: usize, to: usize, weight: impl Fn(usize, usize, usize) -> f32) -> Aligned {
     let blocks = to.div_ceil(BLOCK);
-    let mut packed = vec![0.0; taps * blocks * from * BLOCK];
-    // In an order in which what is read, and what is written, lies together.
+    let mut packed = Aligned::zeros(taps * blocks * from * BLOCK);
     for block in 0..blocks {
         let some = block * BLOCK..to.min((block + 1) * BLOCK);
-        for f in 0..from {
-            for tap in 0..taps {
-                let packed = &mut packed[((tap * blocks + block) * from + f) * BLOCK..][..BLOCK];
+        for tap in 0..taps {
+            let packed = &mut packed[(tap * blocks + block) * from * BLOCK..][..from * BLOCK];
+            for (f, packed) in packed.chunks_exact_mut(BLOCK).enumerate() {
                 for (packed, t) in packed.iter_mut().zip(some.clone()) {
                     *packed = weight(f, t, tap);
                 }
@@ -195,7 +195,7 @@ pub(crate) fn weight_gradient(
     input: &[f32],
     gradient: &[f32],
     padded: usize,
-) -> Vec<f32> {
+) -> Aligned {
     const CACHE: usize = 6_000; // floats
     let Shape { batch, height, width, inputs, .. } = *shape;
     let pixels = height * width;
@@ -205,7 +205,7 @@ pub(crate) fn weight_gradient(
     let looked_at = if pixels == 1 { inputs.min(16) } else { inputs };
     let group = (CACHE / (pixels * (looked_at + padded))).max(1);
     let side: usize = if all_taps == 1 { 1 } else { 3 };
-    let mut sums = vec![0.0; all_taps * inputs * padded];
+    let mut sums = Aligned::zeros(all_taps * inputs * padded);
     // Where input and gradient lie for all pixels of some images whose tap falls inside: one long loop goes over them
     // instead of three short ones, each of whose ends the processor would guess wrong.
     let mut pairs: Vec<(usize, usize)> = Vec::new();

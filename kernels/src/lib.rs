@@ -18,6 +18,7 @@
 //! equal inputs give equal bits, natively and in the browser (but for the feature `relaxed`).
 
 mod adam;
+mod aligned;
 mod bordered;
 mod dense;
 mod linear;

@@ -1,6 +1,7 @@
 //! Dense layers, and softmax with cross-entropy behind the last one. Rows are images; weights lie `[input][output]`, as
 //! burn has them. A dense layer is a convolution of one pixel and one tap, and is summed as one ([`crate::dense`]).
 
+use crate::aligned::Aligned;
 use crate::dense::{Gradients, Rows, convolve, pack, relu, weight_gradient};
 use crate::{BLOCK, Shape};
 
@@ -70,7 +71,7 @@ pub fn linear_backward(
     assert!(is_output(gradient) && output.is_none_or(is_output), "the output has another shape");
     // The gradient before ReLU, padded to whole blocks.
     let padded = outputs.next_multiple_of(BLOCK);
-    let mut before = vec![0.0; rows * padded];
+    let mut before = Aligned::zeros(rows * padded);
     let mut bias = vec![0.0; outputs];
     for (row, (to, gradient)) in before.chunks_exact_mut(padded).zip(gradient.chunks_exact(outputs)).enumerate() {
         let to = &mut to[..outputs];

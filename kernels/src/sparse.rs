@@ -3,6 +3,7 @@
 
 use std::hint::black_box;
 
+use crate::aligned::Aligned;
 use crate::simd::F4;
 use crate::{Bordered, OFF, Shape};
 
@@ -45,7 +46,7 @@ pub fn pooled_backward_weights(
     // [output][tap row][a run of floats]: three taps of all channels.
     let run = 3 * input.channels;
     let width = run.next_multiple_of(4);
-    let mut sums = vec![0.0; shape.outputs * 3 * width];
+    let mut sums = Aligned::zeros(shape.outputs * 3 * width);
     let mut bias = vec![0.0; shape.outputs];
     let to = Sums { weights: &mut sums, width, bias: &mut bias };
     match width / 4 {
@@ -141,7 +142,7 @@ fn listed_weights(shape: &Shape, input: &Bordered, winners: &[u8], gradient: &[f
     let mut lists = vec![Winner::default(); outputs * room];
     let mut lens = vec![0; outputs];
     let row = (shape.width + 2) * TAP;
-    let mut block = vec![0.0; images * pixels * TAP];
+    let mut block = Aligned::zeros(images * pixels * TAP);
     let offsets = [0, TAP, row, row + TAP, 0, 0, 0, 0].map(|floats| 4 * floats);
     let carried = black_box(CARRIED);
     for first in (0..batch).step_by(images) {
@@ -235,7 +236,7 @@ pub fn pooled_backward_input(shape: &Shape, weights: &[f32], winners: &[u8], gra
     let (rows, columns) = shape.pooled();
     // [some inputs][tap row][tap column][output][input]
     let blocks = inputs.div_ceil(GATHERED);
-    let mut packed = vec![0.0; blocks * 9 * outputs * GATHERED];
+    let mut packed = Aligned::zeros(blocks * 9 * outputs * GATHERED);
     for (block, packed) in packed.chunks_exact_mut(9 * outputs * GATHERED).enumerate() {
         let first = block * GATHERED;
         for output in 0..outputs {

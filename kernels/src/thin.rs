@@ -3,6 +3,7 @@
 
 use std::hint::black_box;
 
+use crate::aligned::Aligned;
 use crate::pool::Pool;
 use crate::simd::F4;
 use crate::{BLOCK, Bordered, Shape};
@@ -54,8 +55,8 @@ fn sum<const RUN: usize>(shape: &Shape, input: &Bordered, weights: &[f32], pool:
 }
 
 /// `[block][tap row][tap column][input][8 outputs]`.
-fn pack(shape: &Shape, weights: &[f32]) -> Vec<f32> {
-    let mut packed = vec![0.0; shape.output_blocks() * 9 * shape.inputs * BLOCK];
+fn pack(shape: &Shape, weights: &[f32]) -> Aligned {
+    let mut packed = Aligned::zeros(shape.output_blocks() * 9 * shape.inputs * BLOCK);
     for output in 0..shape.outputs {
         for input in 0..shape.inputs {
             for tap in 0..9 {

@@ -10,6 +10,7 @@
 //! F(4, 3) rounds some four times as coarsely as direct sums do (measured: 2e-7 in outputs of about one), and of equal
 //! pixels the first wins only where the sums come out equal: over an even area they do.
 
+use crate::aligned::Aligned;
 use crate::pool::Pool;
 use crate::simd::F4;
 use crate::{BLOCK, Bordered, Shape};
@@ -148,8 +149,8 @@ fn tiles<A: Axis>(shape: &Shape, input: &Bordered, weights: &[f32], tiles: &[(us
     let (of_kernels, of_patches, of_products) =
         (apart(channels * outputs), apart(TILES * channels), apart(TILES * outputs));
     let kernels = transform_weights::<A>(shape, channels, weights, of_kernels);
-    let mut patches = vec![0.0; A::SIDE * A::SIDE * of_patches];
-    let mut products = vec![0.0; A::SIDE * A::SIDE * of_products];
+    let mut patches = Aligned::zeros(A::SIDE * A::SIDE * of_patches);
+    let mut products = Aligned::zeros(A::SIDE * A::SIDE * of_products);
     let (rows, columns) = shape.pooled();
     for tiles in tiles.chunks(TILES) {
         for (row, &(image, y, x)) in tiles.iter().enumerate() {
@@ -183,8 +184,8 @@ fn tiles<A: Axis>(shape: &Shape, input: &Bordered, weights: &[f32], tiles: &[(us
 
 /// `G g Gᵀ` of each filter: `[term][block][input][8 outputs]`, `apart` floats from a term to the next. Eight outputs at
 /// a time, so that what is written lies together.
-fn transform_weights<A: Axis>(shape: &Shape, channels: usize, weights: &[f32], apart: usize) -> Vec<f32> {
-    let mut kernels = vec![0.0; A::SIDE * A::SIDE * apart];
+fn transform_weights<A: Axis>(shape: &Shape, channels: usize, weights: &[f32], apart: usize) -> Aligned {
+    let mut kernels = Aligned::zeros(A::SIDE * A::SIDE * apart);
     for (block, input) in
         (0..shape.output_blocks()).flat_map(|block| (0..shape.inputs).map(move |input| (block, input)))
     {
