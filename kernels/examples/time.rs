@@ -1,10 +1,11 @@
-//! Times each kernel on the article's layers: `cargo run --release -p kiln-kernels --example time`.
+//! Times each kernel on the article's layers, its weights packed before: `cargo run --release -p kiln-kernels --example time`.
 
 use std::hint::black_box;
 use std::time::Instant;
 
 use kiln_kernels::{
-    Bordered, Shape, conv_relu, conv_relu_backward, conv_relu_pool, pooled_backward_input, pooled_backward_weights,
+    Bordered, Shape, Weights, conv_relu, conv_relu_backward, conv_relu_pool, pooled_backward_input,
+    pooled_backward_weights,
 };
 
 fn median(mut work: impl FnMut()) -> f64 {
@@ -32,6 +33,7 @@ fn main() {
     for (height, inputs, outputs) in [(28, 1, 32), (14, 32, 64), (7, 64, 64)] {
         let shape = Shape { batch: 64, height, width: height, inputs, outputs };
         let (x, w, b) = (numbers(shape.input_len()), numbers(shape.weights_len()), numbers(outputs));
+        let w = Weights::new(inputs, outputs, &w);
         let bordered = Bordered::new(&shape, &x);
         let (_, winners) = conv_relu_pool(&shape, &bordered, &w, &b);
         let gradient = numbers(shape.pooled_len());
@@ -52,6 +54,7 @@ fn main() {
     }
     let shape = Shape { batch: 64, height: 3, width: 3, inputs: 64, outputs: 64 };
     let (x, w, b) = (numbers(shape.input_len()), numbers(shape.weights_len()), numbers(64));
+    let w = Weights::new(64, 64, &w);
     let y = conv_relu(&shape, &x, &w, &b);
     let gradient = numbers(shape.output_len());
     println!("{shape:?}");

@@ -4,21 +4,23 @@
 
 use crate::aligned::Aligned;
 use crate::simd::F4;
-use crate::{BLOCK, Shape};
+use crate::{BLOCK, Shape, Weights};
 
 /// Convolution, bias and ReLU: `[image][row][column][output]`. What is no number stays so.
 ///
 /// # Panics
 /// If input, weights or bias are of another shape.
-pub fn conv_relu(shape: &Shape, input: &[f32], weights: &[f32], bias: &[f32]) -> Vec<f32> {
+pub fn conv_relu(shape: &Shape, input: &[f32], weights: &Weights, bias: &[f32]) -> Vec<f32> {
     assert_eq!(input.len(), shape.input_len(), "the input is of another shape");
-    assert_eq!(weights.len(), shape.weights_len(), "the weights are of another shape");
+    weights.check(shape.inputs, shape.outputs, 9);
     assert_eq!(bias.len(), shape.outputs, "the bias is of another shape");
     let Shape { inputs, outputs, .. } = *shape;
-    let packed = pack(9, inputs, outputs, |input, output, tap| weights[(output * inputs + input) * 9 + tap]);
+    let packed = weights
+        .forward
+        .get_or_init(|| pack(9, inputs, outputs, |input, output, tap| weights[(output * inputs + input) * 9 + tap]));
     let mut start = bias.to_vec();
     start.resize(shape.output_blocks() * BLOCK, 0.0);
-    let mut result = convolve(shape, 9, Rows { values: input, stride: inputs, len: inputs }, &packed, &start, outputs);
+    let mut result = convolve(shape, 9, Rows { values: input, stride: inputs, len: inputs }, packed, &start, outputs);
     relu(&mut result);
     result
 }
@@ -44,38 +46,23 @@ pub type Gradients = (Option<Vec<f32>>, Vec<f32>, Vec<f32>);
 pub fn conv_relu_backward(
     shape: &Shape,
     input: &[f32],
-    weights: &[f32],
+    weights: &Weights,
     output: &[f32],
     gradient: &[f32],
     with_input: bool,
 ) -> Gradients {
     assert_eq!(input.len(), shape.input_len(), "the input is of another shape");
-    assert_eq!(weights.len(), shape.weights_len(), "the weights are of another shape");
+    weights.check(shape.inputs, shape.outputs, 9);
     assert!(output.len() == shape.output_len() && gradient.len() == shape.output_len(), "the output has another shape");
     let Shape { width, inputs, outputs, .. } = *shape;
-    // The gradient before ReLU, channels padded to whole blocks.
     let padded = shape.output_blocks() * BLOCK;
-    let mut before = Aligned::zeros(shape.output_len() / outputs * padded);
-    // Summed row by row first: one long sum of thousands loses its last digits.
-    let (mut bias, mut of_row) = (vec![0.0; outputs], vec![0.0; outputs]);
-    let pixels = before.chunks_exact_mut(padded).zip(output.chunks_exact(outputs)).zip(gradient.chunks_exact(outputs));
-    for (index, ((to, output), gradient)) in pixels.enumerate() {
-        for (((to, output), gradient), sum) in to.iter_mut().zip(output).zip(gradient).zip(&mut of_row) {
-            // 0 is off; what is no number lets its gradient through, so that it is seen.
-            *to = if *output == 0.0 { 0.0 } else { *gradient };
-            *sum += *to;
-        }
-        if (index + 1) % width == 0 {
-            for (bias, sum) in bias.iter_mut().zip(&mut of_row) {
-                *bias += std::mem::take(sum);
-            }
-        }
-    }
+    let (before, bias) = before_relu(outputs, Some(output), gradient, width);
     let input_gradient = with_input.then(|| {
         // A convolution too: of the gradient, with outputs and inputs exchanged and the taps turned round.
-        let packed = pack(9, outputs, inputs, |output, input, tap| weights[(output * inputs + input) * 9 + 8 - tap]);
+        let turned = |output: usize, input: usize, tap: usize| weights[(output * inputs + input) * 9 + 8 - tap];
+        let packed = weights.backward.get_or_init(|| pack(9, outputs, inputs, turned));
         let start = vec![0.0; inputs.next_multiple_of(BLOCK)];
-        convolve(shape, 9, Rows { values: &before, stride: padded, len: outputs }, &packed, &start, inputs)
+        convolve(shape, 9, Rows { values: &before, stride: padded, len: outputs }, packed, &start, inputs)
     });
     let sums = weight_gradient(shape, 9, input, &before, padded);
     let mut weights = vec![0.0; shape.weights_len()];
@@ -91,6 +78,38 @@ pub fn conv_relu_backward(
         }
     }
     (input_gradient, weights, bias)
+}
+
+/// The gradient before ReLU (or as it is, if there is none), channels padded to whole blocks, and each channel's sum over
+/// all pixels: of so many at a time first, for one long sum of thousands loses its last digits.
+pub(crate) fn before_relu(
+    outputs: usize,
+    output: Option<&[f32]>,
+    gradient: &[f32],
+    at_a_time: usize,
+) -> (Aligned, Vec<f32>) {
+    let padded = outputs.next_multiple_of(BLOCK);
+    let mut before = Aligned::zeros(gradient.len() / outputs * padded);
+    let (mut sums, mut some) = (vec![0.0; outputs], vec![0.0; outputs]);
+    for (index, (to, gradient)) in before.chunks_exact_mut(padded).zip(gradient.chunks_exact(outputs)).enumerate() {
+        let to = &mut to[..outputs];
+        to.copy_from_slice(gradient);
+        if let Some(output) = output {
+            for (to, output) in to.iter_mut().zip(&output[index * outputs..]) {
+                // 0 is off; what is no number lets its gradient through, so that it is seen.
+                *to = if *output == 0.0 { 0.0 } else { *to };
+            }
+        }
+        for (sum, value) in some.iter_mut().zip(to) {
+            *sum += *value;
+        }
+        if (index + 1) % at_a_time == 0 {
+            for (sum, some) in sums.iter_mut().zip(&mut some) {
+                *sum += std::mem::take(some);
+            }
+        }
+    }
+    (before, sums)
 }
 
 /// `[tap][block][from][8 to]`, the last block padded with zeros.

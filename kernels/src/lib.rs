@@ -26,6 +26,7 @@ mod pool;
 mod simd;
 mod sparse;
 mod thin;
+mod weights;
 mod winograd;
 
 pub use adam::{Adam, Stepped};
@@ -34,6 +35,7 @@ pub use dense::{conv_relu, conv_relu_backward};
 pub use linear::{Linear, Scored, linear, linear_backward, linear_relu, score};
 pub use pool::conv_relu_pool;
 pub use sparse::{pooled_backward_input, pooled_backward_weights};
+pub use weights::Weights;
 
 /// One 3×3 convolution with "same" padding over a batch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

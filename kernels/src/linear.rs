@@ -1,9 +1,8 @@
 //! Dense layers, and softmax with cross-entropy behind the last one. Rows are images; weights lie `[input][output]`, as
 //! burn has them. A dense layer is a convolution of one pixel and one tap, and is summed as one ([`crate::dense`]).
 
-use crate::aligned::Aligned;
-use crate::dense::{Gradients, Rows, convolve, pack, relu, weight_gradient};
-use crate::{BLOCK, Shape};
+use crate::dense::{Gradients, Rows, before_relu, convolve, pack, relu, weight_gradient};
+use crate::{BLOCK, Shape, Weights};
 
 /// A dense layer over rows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -21,9 +20,9 @@ impl Linear {
         Shape { batch: self.rows, height: 1, width: 1, inputs: self.inputs, outputs: self.outputs }
     }
 
-    fn check(&self, input: &[f32], weights: &[f32]) {
+    fn check(&self, input: &[f32], weights: &Weights) {
         assert_eq!(input.len(), self.rows * self.inputs, "the input is of another shape");
-        assert_eq!(weights.len(), self.inputs * self.outputs, "the weights are of another shape");
+        weights.check(self.inputs, self.outputs, 1);
     }
 }
 
@@ -31,22 +30,23 @@ impl Linear {
 ///
 /// # Panics
 /// If input, weights or bias are of another shape.
-pub fn linear(shape: &Linear, input: &[f32], weights: &[f32], bias: &[f32]) -> Vec<f32> {
+pub fn linear(shape: &Linear, input: &[f32], weights: &Weights, bias: &[f32]) -> Vec<f32> {
     shape.check(input, weights);
     let Linear { inputs, outputs, .. } = *shape;
     assert_eq!(bias.len(), outputs, "the bias is of another shape");
-    let packed = pack(1, inputs, outputs, |input, output, _| weights[input * outputs + output]);
+    let packed =
+        weights.forward.get_or_init(|| pack(1, inputs, outputs, |input, output, _| weights[input * outputs + output]));
     let mut start = bias.to_vec();
     start.resize(outputs.next_multiple_of(BLOCK), 0.0);
     let rows = Rows { values: input, stride: inputs, len: inputs };
-    convolve(&shape.pixel(), 1, rows, &packed, &start, outputs)
+    convolve(&shape.pixel(), 1, rows, packed, &start, outputs)
 }
 
 /// [`linear`] with ReLU. What is no number stays so.
 ///
 /// # Panics
 /// If input, weights or bias are of another shape.
-pub fn linear_relu(shape: &Linear, input: &[f32], weights: &[f32], bias: &[f32]) -> Vec<f32> {
+pub fn linear_relu(shape: &Linear, input: &[f32], weights: &Weights, bias: &[f32]) -> Vec<f32> {
     let mut output = linear(shape, input, weights, bias);
     relu(&mut output);
     output
@@ -60,7 +60,7 @@ pub fn linear_relu(shape: &Linear, input: &[f32], weights: &[f32], bias: &[f32])
 pub fn linear_backward(
     shape: &Linear,
     input: &[f32],
-    weights: &[f32],
+    weights: &Weights,
     output: Option<&[f32]>,
     gradient: &[f32],
     with_input: bool,
@@ -69,29 +69,13 @@ pub fn linear_backward(
     let Linear { rows, inputs, outputs } = *shape;
     let is_output = |values: &[f32]| values.len() == rows * outputs;
     assert!(is_output(gradient) && output.is_none_or(is_output), "the output has another shape");
-    // The gradient before ReLU, padded to whole blocks.
     let padded = outputs.next_multiple_of(BLOCK);
-    let mut before = Aligned::zeros(rows * padded);
-    let mut bias = vec![0.0; outputs];
-    for (row, (to, gradient)) in before.chunks_exact_mut(padded).zip(gradient.chunks_exact(outputs)).enumerate() {
-        let to = &mut to[..outputs];
-        to.copy_from_slice(gradient);
-        if let Some(output) = output {
-            for (to, output) in to.iter_mut().zip(&output[row * outputs..]) {
-                // 0 is off; what is no number lets its gradient through, so that it is seen.
-                if *output == 0.0 {
-                    *to = 0.0;
-                }
-            }
-        }
-        for (bias, value) in bias.iter_mut().zip(to) {
-            *bias += *value;
-        }
-    }
+    let (before, bias) = before_relu(outputs, output, gradient, 1);
     let input_gradient = with_input.then(|| {
-        let packed = pack(1, outputs, inputs, |output, input, _| weights[input * outputs + output]);
+        let turned = |output: usize, input: usize, _| weights[input * outputs + output];
+        let packed = weights.backward.get_or_init(|| pack(1, outputs, inputs, turned));
         let start = vec![0.0; inputs.next_multiple_of(BLOCK)];
-        convolve(&shape.pixel(), 1, Rows { values: &before, stride: padded, len: outputs }, &packed, &start, inputs)
+        convolve(&shape.pixel(), 1, Rows { values: &before, stride: padded, len: outputs }, packed, &start, inputs)
     });
     let sums = weight_gradient(&shape.pixel(), 1, input, &before, padded);
     let weights = sums.chunks_exact(padded).flat_map(|sums| &sums[..outputs]).copied().collect();

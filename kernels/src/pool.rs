@@ -2,7 +2,7 @@
 //! maximum pool are fused into the end of both kernels, so that the map before the pool is never stored.
 
 use crate::simd::{Bits, F4};
-use crate::{BLOCK, Bordered, OFF, Shape, thin, winograd};
+use crate::{BLOCK, Bordered, OFF, Shape, Weights, thin, winograd};
 
 /// Convolution, bias, ReLU and pool: the output `[image][row][column][output]` and, for each of its numbers, which
 /// pixel of the window won (0 1 over 2 3; the first, if their sums come out equal), or [`OFF`] where ReLU lets nothing
@@ -11,8 +11,8 @@ use crate::{BLOCK, Bordered, OFF, Shape, thin, winograd};
 ///
 /// # Panics
 /// If input, weights or bias are of another shape.
-pub fn conv_relu_pool(shape: &Shape, input: &Bordered, weights: &[f32], bias: &[f32]) -> (Vec<f32>, Vec<u8>) {
-    assert_eq!(weights.len(), shape.weights_len(), "the weights are of another shape");
+pub fn conv_relu_pool(shape: &Shape, input: &Bordered, weights: &Weights, bias: &[f32]) -> (Vec<f32>, Vec<u8>) {
+    weights.check(shape.inputs, shape.outputs, 9);
     assert_eq!(bias.len(), shape.outputs, "the bias is of another shape");
     input.check(shape);
     let mut output = vec![0.0; shape.pooled_len()];

@@ -5,7 +5,7 @@ use std::hint::black_box;
 
 use crate::aligned::Aligned;
 use crate::simd::F4;
-use crate::{Bordered, OFF, Shape};
+use crate::{Bordered, OFF, Shape, Weights};
 
 /// Bytes of input whose winners are listed at a time: sixteen channels of them stay in the first cache while each list
 /// is walked. Measured: a few images more or less make little difference, sixteen double the time.
@@ -229,27 +229,12 @@ unsafe fn add_taps<const V: usize>(list: &[Winner], from: *const f32, channels: 
 /// # Panics
 /// If weights, gradient or winners are of another shape.
 #[cfg_attr(all(feature = "relaxed", target_arch = "wasm32"), target_feature(enable = "relaxed-simd"))]
-pub fn pooled_backward_input(shape: &Shape, weights: &[f32], winners: &[u8], gradient: &[f32]) -> Vec<f32> {
+pub fn pooled_backward_input(shape: &Shape, weights: &Weights, winners: &[u8], gradient: &[f32]) -> Vec<f32> {
     check(shape, winners, gradient);
-    assert_eq!(weights.len(), shape.weights_len(), "the weights are of another shape");
     let Shape { batch, height, width, inputs, outputs } = *shape;
+    weights.check(inputs, outputs, 9);
+    let packed = weights.gathered.get_or_init(|| pack(inputs, outputs, weights));
     let (rows, columns) = shape.pooled();
-    // [some inputs][tap row][tap column][output][input]
-    let blocks = inputs.div_ceil(GATHERED);
-    let mut packed = Aligned::zeros(blocks * 9 * outputs * GATHERED);
-    for (block, packed) in packed.chunks_exact_mut(9 * outputs * GATHERED).enumerate() {
-        let first = block * GATHERED;
-        for output in 0..outputs {
-            let filters = &weights[(output * inputs + first) * 9..(output * inputs + inputs.min(first + GATHERED)) * 9];
-            // A tap after the other, so that what is written lies together.
-            for tap in 0..9 {
-                let to = &mut packed[(tap * outputs + output) * GATHERED..][..GATHERED];
-                for (to, filter) in to.iter_mut().zip(filters.as_chunks::<9>().0) {
-                    *to = filter[tap];
-                }
-            }
-        }
-    }
     let column = outputs * GATHERED; // floats from a tap's column to the next
     let mut result = vec![0.0; shape.input_len()];
     let (covered_rows, covered) = (2 * rows, 2 * columns);
@@ -308,6 +293,26 @@ pub fn pooled_backward_input(shape: &Shape, weights: &[f32], winners: &[u8], gra
         }
     }
     result
+}
+
+/// `[some inputs][tap row][tap column][output][input]`
+fn pack(inputs: usize, outputs: usize, weights: &[f32]) -> Aligned {
+    let blocks = inputs.div_ceil(GATHERED);
+    let mut packed = Aligned::zeros(blocks * 9 * outputs * GATHERED);
+    for (block, packed) in packed.chunks_exact_mut(9 * outputs * GATHERED).enumerate() {
+        let first = block * GATHERED;
+        for output in 0..outputs {
+            let filters = &weights[(output * inputs + first) * 9..(output * inputs + inputs.min(first + GATHERED)) * 9];
+            // A tap after the other, so that what is written lies together.
+            for tap in 0..9 {
+                let to = &mut packed[(tap * outputs + output) * GATHERED..][..GATHERED];
+                for (to, filter) in to.iter_mut().zip(filters.as_chunks::<9>().0) {
+                    *to = filter[tap];
+                }
+            }
+        }
+    }
+    packed
 }
 
 /// Adds gradient × weight for `4 × V` channels. By value: what is only passed on stays in registers.

@@ -6,10 +6,10 @@ use std::hint::black_box;
 use crate::aligned::Aligned;
 use crate::pool::Pool;
 use crate::simd::F4;
-use crate::{BLOCK, Bordered, Shape};
+use crate::{BLOCK, Bordered, Shape, Weights};
 
 /// All windows of the batch, for [`crate::conv_relu_pool`].
-pub(crate) fn convolve(shape: &Shape, input: &Bordered, weights: &[f32], pool: &mut Pool) {
+pub(crate) fn convolve(shape: &Shape, input: &Bordered, weights: &Weights, pool: &mut Pool) {
     // Of a known number of taps, the loop over them leaves nothing but arithmetic.
     match input.channels {
         1 => sum::<3>(shape, input, weights, pool),
@@ -20,9 +20,9 @@ pub(crate) fn convolve(shape: &Shape, input: &Bordered, weights: &[f32], pool: &
 
 /// The window's four pixels are the rows; its taps, a filter row of `RUN` floats after the other, are summed.
 #[cfg_attr(all(feature = "relaxed", target_arch = "wasm32"), target_feature(enable = "relaxed-simd"))]
-fn sum<const RUN: usize>(shape: &Shape, input: &Bordered, weights: &[f32], pool: &mut Pool) {
+fn sum<const RUN: usize>(shape: &Shape, input: &Bordered, weights: &Weights, pool: &mut Pool) {
     assert_eq!(RUN, 3 * input.channels, "a filter's row");
-    let packed = pack(shape, weights);
+    let packed = weights.thin.get_or_init(|| pack(shape, weights));
     let (rows, columns) = shape.pooled();
     // Not told to the compiler: it would lay out all taps one after the other, more than V8 has registers for.
     let filter_rows = black_box(3);

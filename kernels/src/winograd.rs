@@ -10,16 +10,18 @@
 //! F(4, 3) rounds some four times as coarsely as direct sums do (measured: 2e-7 in outputs of about one), and of equal
 //! pixels the first wins only where the sums come out equal: over an even area they do.
 
+use std::sync::OnceLock;
+
 use crate::aligned::Aligned;
 use crate::pool::Pool;
 use crate::simd::F4;
-use crate::{BLOCK, Bordered, Shape};
+use crate::{BLOCK, Bordered, Shape, Weights};
 
 /// Tiles that are taken at a time.
 const TILES: usize = 8;
 
 /// Convolution of the whole batch.
-pub(crate) fn convolve(shape: &Shape, input: &Bordered, weights: &[f32], pool: &mut Pool) {
+pub(crate) fn convolve(shape: &Shape, input: &Bordered, weights: &Weights, pool: &mut Pool) {
     let (rows, columns) = shape.pooled();
     let is_in_four = |y: usize, x: usize| y + rows % 2 < rows && x + columns % 2 < columns;
     let (mut fours, mut ones) = (Vec::new(), Vec::new());
@@ -45,6 +47,8 @@ trait Axis {
     const WINDOWS: usize;
     /// Inputs that they see, which is as many as there are terms.
     const SIDE: usize = 2 * Self::WINDOWS + 2;
+    /// Where tiles of this by this keep the weights.
+    fn kept(weights: &Weights) -> &OnceLock<Aligned>;
     /// `Bᵀ d`
     fn patch(d: Line) -> Line;
     /// `G g`
@@ -58,6 +62,10 @@ struct One;
 
 impl Axis for One {
     const WINDOWS: usize = 1;
+
+    fn kept(weights: &Weights) -> &OnceLock<Aligned> {
+        &weights.ones
+    }
 
     #[inline(always)]
     fn patch(d: Line) -> Line {
@@ -81,6 +89,10 @@ struct Two;
 
 impl Axis for Two {
     const WINDOWS: usize = 2;
+
+    fn kept(weights: &Weights) -> &OnceLock<Aligned> {
+        &weights.fours
+    }
 
     #[inline(always)]
     fn patch(d: Line) -> Line {
@@ -141,14 +153,20 @@ fn apart(floats: usize) -> usize {
 
 /// Tiles of `A` by `A`, each given by its image and the row and column of its first window.
 #[cfg_attr(all(feature = "relaxed", target_arch = "wasm32"), target_feature(enable = "relaxed-simd"))]
-fn tiles<A: Axis>(shape: &Shape, input: &Bordered, weights: &[f32], tiles: &[(usize, usize, usize)], pool: &mut Pool) {
+fn tiles<A: Axis>(
+    shape: &Shape,
+    input: &Bordered,
+    weights: &Weights,
+    tiles: &[(usize, usize, usize)],
+    pool: &mut Pool,
+) {
     if tiles.is_empty() {
         return;
     }
     let (channels, outputs) = (input.channels, shape.output_blocks() * BLOCK);
     let (of_kernels, of_patches, of_products) =
         (apart(channels * outputs), apart(TILES * channels), apart(TILES * outputs));
-    let kernels = transform_weights::<A>(shape, channels, weights, of_kernels);
+    let kernels = A::kept(weights).get_or_init(|| transform_weights::<A>(shape, channels, weights, of_kernels));
     let mut patches = Aligned::zeros(A::SIDE * A::SIDE * of_patches);
     let mut products = Aligned::zeros(A::SIDE * A::SIDE * of_products);
     let (rows, columns) = shape.pooled();

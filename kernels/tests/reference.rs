@@ -1,8 +1,8 @@
 //! Every kernel against the plain sums in f64, over shapes of every kind.
 
 use kiln_kernels::{
-    Bordered, Linear, Shape, conv_relu, conv_relu_backward, conv_relu_pool, linear, linear_backward, linear_relu,
-    pooled_backward_input, pooled_backward_weights, score,
+    Bordered, Linear, Shape, Weights, conv_relu, conv_relu_backward, conv_relu_pool, linear, linear_backward,
+    linear_relu, pooled_backward_input, pooled_backward_weights, score,
 };
 use proptest::prelude::*;
 
@@ -90,9 +90,10 @@ fn close(found: &[f32], expected: &[f64], what: &str) {
     }
 }
 
-fn data(shape: &Shape, seed: u64) -> (Vec<f32>, Vec<f32>, Vec<f32>) {
+fn data(shape: &Shape, seed: u64) -> (Vec<f32>, Weights, Vec<f32>) {
     let scale = 1.0 / (9.0 * shape.inputs as f32).sqrt();
-    let weights = numbers(shape.weights_len(), seed + 1).into_iter().map(|w| w * scale).collect();
+    let weights: Vec<f32> = numbers(shape.weights_len(), seed + 1).into_iter().map(|w| w * scale).collect();
+    let weights = Weights::new(shape.inputs, shape.outputs, &weights);
     (numbers(shape.input_len(), seed), weights, numbers(shape.outputs, seed + 2).into_iter().map(|b| b * 0.1).collect())
 }
 
@@ -154,6 +155,7 @@ fn dense(shape: &Linear, seed: u64) {
     let (input, bias) = (numbers(rows * inputs, seed), numbers(outputs, seed + 2));
     let scale = 1.0 / (inputs as f32).sqrt();
     let weights: Vec<f32> = numbers(inputs * outputs, seed + 1).into_iter().map(|w| w * scale).collect();
+    let weights = Weights::new(inputs, outputs, &weights);
     let gradient = numbers(rows * outputs, seed + 3);
     let mut sums = Vec::new();
     for row in 0..rows {
@@ -319,7 +321,7 @@ fn what_is_no_number_is_not_lost() {
         let shape = Linear { rows: 5, inputs: 7, outputs: 3 };
         let mut input = numbers(35, 1);
         input[33] = bad;
-        let output = linear_relu(&shape, &input, &numbers(21, 2), &numbers(3, 3));
+        let output = linear_relu(&shape, &input, &Weights::new(7, 3, &numbers(21, 2)), &numbers(3, 3));
         assert!(output.iter().any(|value| !value.is_finite()), "{bad} in a dense layer");
     }
     for bad in [f32::NAN, f32::INFINITY] {

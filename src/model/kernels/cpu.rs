@@ -1,10 +1,14 @@
 //! The operations on the CPU, by the crate `kiln-kernels`.
 
+use std::cell::RefCell;
+use std::collections::VecDeque;
+use std::sync::Arc;
+
 use burn::backend::Flex;
 use burn::backend::tensor::FloatTensor;
 use burn::tensor::TensorData;
 use kiln_kernels::{
-    Bordered, Linear, Scored, Shape, conv_relu, conv_relu_backward, conv_relu_pool, linear, linear_backward,
+    Bordered, Linear, Scored, Shape, Weights, conv_relu, conv_relu_backward, conv_relu_pool, linear, linear_backward,
     linear_relu, pooled_backward_input, pooled_backward_weights,
 };
 
@@ -12,11 +16,36 @@ use super::After;
 
 type Primitive = FloatTensor<Flex>;
 
+/// Layers whose packed weights are kept, at most: more than a network usually has, so that a step's slices share them.
+const KEPT: usize = 12;
+
+thread_local! {
+    /// The tensors that were weights last, and their kernels' form.
+    static PACKED: RefCell<VecDeque<(Primitive, Arc<Weights>)>> = const { RefCell::new(VecDeque::new()) };
+}
+
+/// The kernels' form of a layer's weights. It is known again by where the numbers lie: a tensor that is kept here is
+/// shared, so burn writes no other numbers there.
+fn packed(inputs: usize, outputs: usize, weights: &Primitive) -> Arc<Weights> {
+    let values = floats(weights);
+    PACKED.with_borrow_mut(|kept| {
+        let is_it =
+            |(kept, _): &&(Primitive, _)| std::ptr::eq(floats(kept), values) && kept.layout() == weights.layout();
+        if let Some((_, packed)) = kept.iter().find(is_it) {
+            return packed.clone();
+        }
+        let packed = Arc::new(Weights::new(inputs, outputs, values));
+        kept.truncate(KEPT - 1);
+        kept.push_front((weights.clone(), packed.clone()));
+        packed
+    })
+}
+
 /// What the gradients are made from.
 #[derive(Debug)]
 pub(super) struct Convolution {
     shape: Shape,
-    weights: Primitive,
+    weights: Arc<Weights>,
     kind: Kind,
 }
 
@@ -32,19 +61,19 @@ pub(super) fn convolve([input, weight, bias]: [&Primitive; 3], after: After) -> 
     let [outputs, _, _, _] = dims(weight);
     let shape = Shape { batch, height, width, inputs, outputs };
     let input = channels_last(input);
-    let (weight, bias) = (weight.to_contiguous(), bias.to_contiguous());
+    let (weights, bias) = (packed(inputs, outputs, &weight.to_contiguous()), bias.to_contiguous());
     let (output, kind) = if after.pool {
         let bordered = Bordered::new(&shape, floats(&input));
-        let (output, winners) = conv_relu_pool(&shape, &bordered, floats(&weight), floats(&bias));
+        let (output, winners) = conv_relu_pool(&shape, &bordered, &weights, floats(&bias));
         let (rows, columns) = shape.pooled();
         let output = channels_second(output, [batch, rows, columns, outputs]);
         (output, Kind::Pooled { input: bordered, winners })
     } else {
-        let output = conv_relu(&shape, floats(&input), floats(&weight), floats(&bias));
+        let output = conv_relu(&shape, floats(&input), &weights, floats(&bias));
         let output = channels_second(output, [batch, height, width, outputs]);
         (output.clone(), Kind::Plain { input, output })
     };
-    Some((output, Convolution { shape, weights: weight, kind }))
+    Some((output, Convolution { shape, weights, kind }))
 }
 
 impl super::Saved<Flex> for Convolution {
@@ -56,12 +85,12 @@ impl super::Saved<Flex> for Convolution {
         let (input, weights, bias) = match &self.kind {
             Kind::Pooled { input, winners } => {
                 let (weights, bias) = pooled_backward_weights(shape, input, winners, gradient);
-                let input = with_input.then(|| pooled_backward_input(shape, floats(&self.weights), winners, gradient));
+                let input = with_input.then(|| pooled_backward_input(shape, &self.weights, winners, gradient));
                 (input, weights, bias)
             }
             Kind::Plain { input, output } => {
                 let output = channels_last(output);
-                conv_relu_backward(shape, floats(input), floats(&self.weights), floats(&output), gradient, with_input)
+                conv_relu_backward(shape, floats(input), &self.weights, floats(&output), gradient, with_input)
             }
         };
         let input = input.map(|input| channels_second(input, [batch, height, width, inputs]));
@@ -74,7 +103,7 @@ impl super::Saved<Flex> for Convolution {
 pub(super) struct Dense {
     shape: Linear,
     input: Primitive,
-    weights: Primitive,
+    weights: Arc<Weights>,
     kind: DenseKind,
 }
 
@@ -88,8 +117,8 @@ enum DenseKind {
 
 /// See [`super::hidden`].
 pub(super) fn hidden(tensors: [&Primitive; 3]) -> Option<(Primitive, Dense)> {
-    let (shape, [input, weights, bias]) = contiguous(tensors);
-    let output = linear_relu(&shape, floats(&input), floats(&weights), floats(&bias));
+    let (shape, input, weights, bias) = contiguous(tensors);
+    let output = linear_relu(&shape, floats(&input), &weights, floats(&bias));
     let output = tensor(output, &[shape.rows, shape.outputs]);
     Some((output.clone(), Dense { shape, input, weights, kind: DenseKind::Hidden(output) }))
 }
@@ -100,21 +129,22 @@ pub(super) fn score(
     targets: &Primitive,
     smoothing: f32,
 ) -> Option<(Primitive, Primitive, Dense)> {
-    let (shape, [input, weights, bias]) = contiguous(tensors);
+    let (shape, input, weights, bias) = contiguous(tensors);
     if shape.rows == 0 || shape.outputs == 0 {
         return None;
     }
-    let logits = linear(&shape, floats(&input), floats(&weights), floats(&bias));
+    let logits = linear(&shape, floats(&input), &weights, floats(&bias));
     let Scored { loss, correct, gradient } =
         kiln_kernels::score(shape.outputs, &logits, floats(&targets.to_contiguous()), smoothing);
     let told = tensor(vec![loss, correct / shape.rows as f32], &[2]);
     Some((tensor(vec![loss], &[1]), told, Dense { shape, input, weights, kind: DenseKind::Last(gradient) }))
 }
 
-/// Input, weight and bias as they lie in memory, and their shape.
-fn contiguous([input, weight, bias]: [&Primitive; 3]) -> (Linear, [Primitive; 3]) {
+/// Shape, input, weights and bias as the kernels want them.
+fn contiguous([input, weight, bias]: [&Primitive; 3]) -> (Linear, Primitive, Arc<Weights>, Primitive) {
     let ([rows, inputs], [_, outputs]) = (dims(input), dims(weight));
-    (Linear { rows, inputs, outputs }, [input, weight, bias].map(|tensor| tensor.to_contiguous()))
+    let weights = packed(inputs, outputs, &weight.to_contiguous());
+    (Linear { rows, inputs, outputs }, input.to_contiguous(), weights, bias.to_contiguous())
 }
 
 impl super::Saved<Flex> for Dense {
@@ -128,8 +158,8 @@ impl super::Saved<Flex> for Dense {
                 (None, &of_logits.iter().map(|value| value * of_loss).collect::<Vec<_>>()[..])
             }
         };
-        let (input, weights) = (floats(&self.input), floats(&self.weights));
-        let (input, weights, bias) = linear_backward(&self.shape, input, weights, output, gradient, with_input);
+        let (input, weights, bias) =
+            linear_backward(&self.shape, floats(&self.input), &self.weights, output, gradient, with_input);
         let input = input.map(|input| tensor(input, &[rows, inputs]));
         [input, Some(tensor(weights, &[inputs, outputs])), Some(tensor(bias, &[outputs]))]
     }
