@@ -113,8 +113,10 @@ impl Program for Gather {
     }
 
     fn declarations(&self) -> String {
-        let changes = if self.changed { CHANGES } else { "" };
-        format!("var<workgroup> sums: array<u32, {LANES}>;\nconst SIDE = {SIDE};\n{UNPACK}{changes}")
+        if !self.changed {
+            return UNPACK.into();
+        }
+        format!("var<workgroup> sums: array<u32, {LANES}>;\nconst SIDE = {SIDE};\n{UNPACK}{CHANGES}")
     }
 
     fn body(&self) -> String {
