@@ -12,7 +12,7 @@ use kiln::device::read;
 use kiln::model::{Network, NetworkConfig};
 use kiln::protocol::{Command, Event};
 use kiln::training::RunConfig;
-use kiln::training::crew::{Alone, Answer, Crew, Team, Work, shares};
+use kiln::training::crew::{Alone, Answer, Crew, Team, Work};
 use kiln::training::slice::{self, Part};
 use kiln::training::trainer::{Batch, Trainer};
 
@@ -115,6 +115,26 @@ both! {
         }
     }
 
+    async fn a_step_by_eight_is_the_step_of_one_to_the_last_bit() {
+        let device = Device::flex();
+        let images = digits(130, 3);
+        let mut steps = Vec::new();
+        for helpers in [0, 1, 2, 7] {
+            let crew = Helpers::new(helpers);
+            let asked = crew.asked.clone();
+            let network = Network::new(&config().network, 4, &device.clone().autodiff()).unwrap();
+            let (mut trainer, mut team) = (Trainer::new(network, &config(), &device), Team::new(crew));
+            team.ask_for(Some(helpers + 1));
+            let mut told = Vec::new();
+            for _ in 0..3 {
+                told.push(trainer.step_in_slices(&images, 1e-3, &mut team).await.unwrap());
+            }
+            assert_eq!(asked.get(), 3 * helpers as u32);
+            steps.push(read(told).await.unwrap());
+        }
+        assert!(steps.iter().all(|step| *step == steps[0]), "{steps:?}");
+    }
+
     async fn with_batch_norm_the_batch_stays_whole() {
         let network = NetworkConfig { batch_norm: true, ..NetworkConfig::default() };
         let config = RunConfig { network, ..config() };
@@ -133,12 +153,9 @@ fn a_batch_is_cut_by_its_length_alone_and_every_image_is_in_one_slice() {
         assert_eq!(slices.iter().flat_map(Clone::clone).collect::<Vec<_>>(), (0..len).collect::<Vec<_>>());
         let lens = || slices.iter().map(ExactSizeIterator::len);
         assert!(lens().max().unwrap() - lens().min().unwrap() <= 1);
-        for workers in 1..=slices.len() {
-            let all: Vec<usize> = shares(slices.len(), workers).flatten().collect();
-            assert_eq!(all, (0..slices.len()).collect::<Vec<_>>());
-        }
     }
-    assert_eq!(slice::slices(128).len(), 4);
+    assert_eq!(slice::slices(128).len(), 8);
+    assert_eq!(slice::slices(127).len(), 4);
     assert_eq!(slice::slices(15).len(), 1);
 }
 
@@ -190,6 +207,37 @@ fn the_count_of_workers_that_was_fastest_is_kept_and_a_users_own_choice_comes_fi
     team.ask_for(Some(9));
     assert_eq!(team.workers(4), 4);
     assert_eq!(team.workers(1), 1);
+}
+
+#[test]
+#[cfg_attr(target_arch = "wasm32", wasm_bindgen_test::wasm_bindgen_test)]
+fn who_is_slow_gets_fewer_slices_and_never_none() {
+    let mut team = Team::new(Alone);
+    let counts = |team: &Team, workers: usize| {
+        let shares = team.shares(8, workers);
+        assert_eq!(shares.iter().flat_map(Clone::clone).collect::<Vec<_>>(), (0..8).collect::<Vec<_>>(), "each once");
+        shares.iter().map(ExactSizeIterator::len).collect::<Vec<_>>()
+    };
+    let millis = Duration::from_millis;
+    assert_eq!((counts(&team, 1), counts(&team, 2), counts(&team, 3)), (vec![8], vec![4, 4], vec![3, 3, 2]));
+    team.computed(0, 4, millis(20));
+    assert_eq!(counts(&team, 2), [4, 4], "of the other nothing is known");
+    team.computed(1, 4, millis(22));
+    assert_eq!(counts(&team, 2), [4, 4], "a slice fewer would be too few");
+    for _ in 0..30 {
+        team.computed(1, 4, millis(40));
+    }
+    assert_eq!((counts(&team, 2), counts(&team, 3)), (vec![5, 3], vec![4, 2, 2]));
+    for _ in 0..30 {
+        team.computed(1, 1, millis(900));
+    }
+    assert_eq!(counts(&team, 2), [7, 1]);
+    for _ in 0..30 {
+        team.computed(1, 1, millis(5));
+        team.computed(0, 7, millis(70));
+    }
+    assert_eq!(counts(&team, 2), [3, 5], "it recovered");
+    assert_eq!(counts(&team, 8), [1; 8]);
 }
 
 both! {

@@ -378,7 +378,7 @@ pub fn read(parameters: impl IntoIterator<Item = (String, String)>) -> Settings 
 }
 
 /// Workers that can compute a step, at most: as many as a batch has slices.
-pub const MOST_WORKERS: u8 = 4;
+pub const MOST_WORKERS: u8 = 8;
 
 /// The parameters that say what differs from the defaults.
 pub fn write(config: &RunConfig, choice: DeviceChoice, workers: Option<u8>) -> Vec<(&'static str, String)> {

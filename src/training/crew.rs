@@ -10,9 +10,17 @@ use std::time::Duration;
 use super::slice::{Job, Part};
 use crate::data::Images;
 
-/// What a helper answers in the end: its slices in their order, those added up that belong together ([`super::slice::add`]);
-/// or `None` if it died.
-pub type Answer = Pin<Box<dyn Future<Output = Option<Vec<Part>>>>>;
+/// What a helper answers in the end, or `None` if it died.
+pub type Answer = Pin<Box<dyn Future<Output = Option<Done>>>>;
+
+/// What a helper has done.
+#[derive(Debug, Clone)]
+pub struct Done {
+    /// Its slices in their order, those added up that belong together ([`super::slice::add`]).
+    pub parts: Vec<Part>,
+    /// How long it computed, by its own clock.
+    pub took: Duration,
+}
 
 /// Slices of a step for a helper. It needs nothing else and remembers nothing, so one that dies costs its answer.
 #[derive(Debug, Clone)]
@@ -58,6 +66,8 @@ impl Crew for Alone {
 const MEASURED: u32 = 4;
 /// Steps before that: a helper's first ones are slow, for its code is compiled meanwhile.
 const UNMEASURED: u32 = 6;
+/// How much a step's time for an image counts beside those before it.
+const LATEST: f64 = 0.3;
 
 /// A crew, and how many of it are put to work.
 pub struct Team {
@@ -70,12 +80,14 @@ pub struct Team {
     steps: u32,
     /// The choices, each with its best time for a step.
     times: Vec<(usize, Duration)>,
+    /// Seconds for an image, of late, of each who has computed any: first the one that trains.
+    paces: Vec<Option<f64>>,
 }
 
 impl Team {
     /// A team of whoever is in the crew. Members may come and go later.
     pub fn new(crew: impl Crew + 'static) -> Self {
-        Self { crew: Box::new(crew), asked: None, told: 0, steps: 0, times: Vec::new() }
+        Self { crew: Box::new(crew), asked: None, told: 0, steps: 0, times: Vec::new(), paces: Vec::new() }
     }
 
     /// The user's own choice of workers, at least 1, as far as they are there; `None` leaves it to measuring.
@@ -108,6 +120,41 @@ impl Team {
         }
     }
 
+    /// So many slices dealt out to so many workers, so that all are done at about the same time: each one's, one after the
+    /// other, first those of the one that trains. A processor that also draws the page, or that others use, gets fewer.
+    pub fn shares(&self, slices: usize, workers: usize) -> Vec<Range<usize>> {
+        let known = || self.paces.iter().take(workers).flatten();
+        let usual = if known().count() == 0 { 1.0 } else { known().sum::<f64>() / known().count() as f64 };
+        // One at least, or it would never be known that a slow one is no longer slow.
+        let mut counts = vec![1; workers];
+        for _ in workers..slices {
+            let end = |worker: usize| {
+                (counts[worker] + 1) as f64 * self.paces.get(worker).copied().flatten().unwrap_or(usual)
+            };
+            if let Some(soonest) = (0..workers).min_by(|&a, &b| end(a).total_cmp(&end(b))) {
+                counts[soonest] += 1;
+            }
+        }
+        let next = |end: &mut usize, count: usize| {
+            *end += count;
+            Some(*end - count..*end)
+        };
+        counts.into_iter().scan(0, next).collect()
+    }
+
+    /// A worker, 0 is the one that trains, computed slices of so many images together in that time.
+    pub fn computed(&mut self, worker: usize, images: usize, time: Duration) {
+        if images == 0 {
+            return;
+        }
+        if self.paces.len() <= worker {
+            self.paces.resize(worker + 1, None);
+        }
+        let latest = time.as_secs_f64() / images as f64;
+        let pace = &mut self.paces[worker];
+        *pace = Some(pace.map_or(latest, |pace| pace + LATEST * (latest - pace)));
+    }
+
     /// The count with the best time so far.
     fn fastest(&self) -> Option<usize> {
         self.times.iter().min_by_key(|(_, time)| time).map(|(workers, _)| *workers)
@@ -135,7 +182,7 @@ impl Team {
     }
 }
 
-/// So many slices dealt out to so many workers, as evenly as can be: each one's, one after the other.
-pub fn shares(slices: usize, workers: usize) -> impl Iterator<Item = Range<usize>> {
-    (0..workers).map(move |worker| worker * slices / workers..(worker + 1) * slices / workers)
+/// So many things dealt out to so many, as evenly as can be: each one's, one after the other.
+pub fn shares(things: usize, among: usize) -> impl Iterator<Item = Range<usize>> {
+    (0..among).map(move |one| one * things / among..(one + 1) * things / among)
 }

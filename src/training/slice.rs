@@ -7,28 +7,30 @@ use std::ops::Range;
 
 use burn::module::{Module, ModuleVisitor, Param};
 use burn::tensor::{Device, Gradients, Tensor};
+use rand::Rng;
 use serde::{Deserialize, Serialize};
+use web_time::Instant;
 
-use super::crew::{Work, shares};
+use super::crew::{Done, Work, shares};
 use super::trainer::{Batch, score, seeded};
 use crate::data::Images;
 use crate::data::order::{Stream, rng};
 use crate::device::{DeviceLost, read};
 use crate::model::{Network, NetworkConfig};
-use rand::Rng;
 
-/// Parts of a batch, at most. More could be computed at one time, but each repacks the weights.
-pub const MOST: usize = 4;
-/// A part has at least as many images, if the batch has.
-const LEAST_IMAGES: usize = 8;
+/// Parts of a batch, at most: a power of two.
+pub const MOST: usize = 8;
 
 /// The images of each part of a batch of `len`: as many parts as a power of two, of lengths that differ by one at
-/// most, one after the other.
+/// most, one after the other. Many, so that workers of different speed can be done at the same time; but each repacks
+/// the weights, so not of few images.
 pub fn slices(len: usize) -> Vec<Range<usize>> {
-    let mut count = MOST;
-    while count > 1 && len < count * LEAST_IMAGES {
-        count /= 2;
-    }
+    let count = match len {
+        0..16 => 1,
+        16..32 => 2,
+        32..128 => 4,
+        _ => MOST,
+    };
     shares(len, count).collect()
 }
 
@@ -130,14 +132,15 @@ pub async fn compute(
 ///
 /// # Errors
 /// Weights that do not fit the network. What comes from this program's own coordinator does.
-pub async fn help(work: &Work) -> Result<Vec<Part>, String> {
+pub async fn help(work: &Work) -> Result<Done, String> {
+    let started = Instant::now();
     let device = Device::flex().autodiff();
     let network = Network::from_values(&work.job.network, &work.weights, &device).map_err(|e| e.to_string())?.train();
     let mut parts = Vec::new();
     for (index, images) in (work.first..).zip(&work.slices) {
         add(&mut parts, compute(&network, &work.job, index, images, &device).await.map_err(|lost| lost.0)?);
     }
-    Ok(parts)
+    Ok(Done { parts, took: started.elapsed() })
 }
 
 /// Takes the gradients of all trainable tensors, flat, in the network's order; `None` for one that had no part in the

@@ -3,13 +3,14 @@
 use std::ops::Range;
 use std::rc::Rc;
 use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 
 use burn::module::Module;
 use burn::tensor::{Device, Tensor, TensorData, activation};
 use web_time::Instant;
 
 use super::RunConfig;
-use super::crew::{Answer, Team, Work, shares};
+use super::crew::{Answer, Done, Team, Work};
 use super::optimizer::{Optimizer, StateError, sizes};
 use super::slice::{self, Job, Part};
 use super::source::Source;
@@ -264,7 +265,7 @@ impl Trainer {
         self.job.rows = batch.labels.len();
         let slices: Vec<Images> = slice::slices(self.job.rows).into_iter().map(|range| batch.part(range)).collect();
         let workers = team.workers(slices.len());
-        let mut shares = shares(slices.len(), workers);
+        let mut shares = team.shares(slices.len(), workers).into_iter();
         let own = shares.next().unwrap_or_default();
         let weights = if workers > 1 { read(self.network().parts()).await?.concat() } else { Vec::new() };
         let weights = Rc::new(weights);
@@ -276,7 +277,8 @@ impl Trainer {
                 (share, team.crew().compute(helper, work))
             })
             .collect();
-        Ok(Underway { started, learning_rate, slices, workers, own, parts: Vec::new(), answers })
+        let spent = Duration::ZERO;
+        Ok(Underway { started, learning_rate, slices, workers, own, spent, parts: Vec::new(), answers })
     }
 
     /// Computes one of the slices that are left to this worker; whether another is left then.
@@ -285,7 +287,9 @@ impl Trainer {
     /// None on the CPU.
     pub async fn go_on(&self, step: &mut Underway) -> Result<bool, DeviceLost> {
         if let Some(index) = step.own.next() {
+            let started = Instant::now();
             slice::add(&mut step.parts, self.compute(index, &step.slices).await?);
+            step.spent += started.elapsed();
         }
         Ok(!step.own.is_empty())
     }
@@ -295,16 +299,19 @@ impl Trainer {
     ///
     /// # Errors
     /// None on the CPU.
-    pub async fn finish(&mut self, step: Underway, team: &mut Team) -> Result<Tensor<1>, DeviceLost> {
-        let Underway { started, learning_rate, slices, workers, own, mut parts, answers } = step;
-        for index in own {
-            slice::add(&mut parts, self.compute(index, &slices).await?);
-        }
+    pub async fn finish(&mut self, mut step: Underway, team: &mut Team) -> Result<Tensor<1>, DeviceLost> {
+        while self.go_on(&mut step).await? {}
+        let Underway { started, learning_rate, slices, workers, own, spent, mut parts, answers } = step;
+        let images = |share: Range<usize>| slices[share].iter().map(|slice| slice.labels.len()).sum();
+        team.computed(0, images(0..own.end), spent);
         let sizes = sizes(&self.network);
         let len: usize = sizes.iter().sum();
-        for (share, answer) in answers {
-            match answer.await.filter(|answer| covers(answer, &share, len)) {
-                Some(answer) => answer.into_iter().for_each(|part| slice::add(&mut parts, part)),
+        for (worker, (share, answer)) in (1..).zip(answers) {
+            match answer.await.filter(|answer| covers(&answer.parts, &share, len)) {
+                Some(Done { parts: helped, took }) => {
+                    team.computed(worker, images(share), took);
+                    helped.into_iter().for_each(|part| slice::add(&mut parts, part));
+                }
                 None => {
                     for index in share {
                         slice::add(&mut parts, self.compute(index, &slices).await?);
@@ -350,6 +357,8 @@ pub struct Underway {
     workers: usize,
     /// What is left to this one.
     own: Range<usize>,
+    /// How long it has computed.
+    spent: Duration,
     /// The slices that are computed, from the first on, those added up that belong together.
     parts: Vec<Part>,
     /// What the helpers will answer, in the slices' order.

@@ -5,6 +5,7 @@
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::rc::Rc;
+use std::time::Duration;
 
 use futures_channel::oneshot;
 use js_sys::{Array, Float32Array, Uint8Array};
@@ -15,7 +16,7 @@ use web_sys::{DedicatedWorkerGlobalScope, ErrorEvent, MessageEvent, Worker, Work
 
 use super::port;
 use crate::data::Images;
-use crate::training::crew::{Answer, Crew, Work};
+use crate::training::crew::{Answer, Crew, Done, Work};
 use crate::training::slice::{self, Job, Part};
 use crate::web::{LIFE_LOCK, WebError, ask_for_lock, field};
 
@@ -42,6 +43,8 @@ struct Request {
 struct Response {
     /// Of each part its first slice and how many there are, its loss and the images read right.
     told: Vec<(u32, u32, f32, f32)>,
+    /// Seconds that it took.
+    seconds: f64,
     /// All parts' gradients, one after the other.
     #[serde(with = "serde_wasm_bindgen::preserve")]
     gradients: Float32Array,
@@ -58,7 +61,7 @@ pub struct Helpers {
 struct Helper {
     worker: Worker,
     /// Who waits for answers, the oldest first. Let go when the helper dies, which each of them notices.
-    waiting: RefCell<VecDeque<oneshot::Sender<Vec<Part>>>>,
+    waiting: RefCell<VecDeque<oneshot::Sender<Done>>>,
     listeners: RefCell<Option<Listeners>>,
     died: Cell<bool>,
 }
@@ -108,9 +111,9 @@ impl Helpers {
                     living.borrow_mut().push(helper.clone());
                     watch(&name, &helper, &living);
                     let _ = ready.take().map(|ready| ready.send(()));
-                } else if let Some(parts) = parts(&data) {
+                } else if let Some(done) = done(&data) {
                     let waiter = helper.waiting.borrow_mut().pop_front();
-                    waiter.map(|waiter| waiter.send(parts).ok());
+                    waiter.map(|waiter| waiter.send(done).ok());
                 } else {
                     helper.die(&living);
                 }
@@ -193,13 +196,14 @@ fn request(work: &Work) -> Result<(JsValue, Array), WebError> {
     Ok((serde_wasm_bindgen::to_value(&request)?, handed_over))
 }
 
-/// The parts in a helper's answer; `None` if it is none.
-fn parts(message: &JsValue) -> Option<Vec<Part>> {
-    let Response { told, gradients } = serde_wasm_bindgen::from_value(message.clone()).ok()?;
+/// What a helper's answer says; `None` if it is none.
+fn done(message: &JsValue) -> Option<Done> {
+    let Response { told, seconds, gradients } = serde_wasm_bindgen::from_value(message.clone()).ok()?;
     let len = gradients.length().checked_div(told.len() as u32)?;
     let each = |at: u32| gradients.subarray(at * len, (at + 1) * len).to_vec();
     let part = |((first, slices, loss, correct), at)| Part { first, slices, loss, correct, gradients: each(at) };
-    Some(told.into_iter().zip(0..).map(part).collect())
+    let took = Duration::try_from_secs_f64(seconds).ok()?;
+    Some(Done { parts: told.into_iter().zip(0..).map(part).collect(), took })
 }
 
 /// Helpers that may be of use: as many as there are processors beside the first, and slices beside the first.
@@ -256,7 +260,7 @@ async fn answer(message: JsValue) -> Result<(JsValue, Float32Array), WebError> {
         })
         .collect();
     let work = Work { job, weights: Rc::new(weights.to_vec()), first, slices };
-    let parts = slice::help(&work).await.map_err(WebError)?;
+    let Done { parts, took } = slice::help(&work).await.map_err(WebError)?;
     let gradients = Float32Array::new_with_length(parts.iter().map(|part| part.gradients.len() as u32).sum());
     let mut end = 0;
     for Part { gradients: values, .. } in &parts {
@@ -265,6 +269,7 @@ async fn answer(message: JsValue) -> Result<(JsValue, Float32Array), WebError> {
         gradients.subarray(start, end).copy_from(values);
     }
     let told = parts.iter().map(|part| (part.first, part.slices, part.loss, part.correct)).collect();
-    let response = serde_wasm_bindgen::to_value(&Response { told, gradients: gradients.clone() })?;
+    let response =
+        serde_wasm_bindgen::to_value(&Response { told, seconds: took.as_secs_f64(), gradients: gradients.clone() })?;
     Ok((response, gradients))
 }
