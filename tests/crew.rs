@@ -118,13 +118,22 @@ both! {
     async fn a_step_by_eight_is_the_step_of_one_to_the_last_bit() {
         let device = Device::flex();
         let images = digits(130, 3);
+        let network = NetworkConfig { dropout: 0.3, ..NetworkConfig::default() };
+        let config = RunConfig { network, ..config() };
         let mut steps = Vec::new();
-        for helpers in [0, 1, 2, 7] {
+        // How many helpers, and how slow the first of them is said to be.
+        for (helpers, slow) in [(0, 1), (1, 1), (1, 9), (2, 1), (2, 3), (7, 1)] {
             let crew = Helpers::new(helpers);
             let asked = crew.asked.clone();
-            let network = Network::new(&config().network, 4, &device.clone().autodiff()).unwrap();
-            let (mut trainer, mut team) = (Trainer::new(network, &config(), &device), Team::new(crew));
+            let network = Network::new(&config.network, 4, &device.clone().autodiff()).unwrap();
+            let (mut trainer, mut team) = (Trainer::new(network, &config, &device), Team::new(crew));
             team.ask_for(Some(helpers + 1));
+            for worker in 0..=helpers {
+                let millis = if worker == 1 { slow * 1_000_000 } else { 1_000_000 };
+                team.computed(worker, 16, Duration::from_millis(millis));
+            }
+            let even = team.shares(8, helpers + 1).iter().all(|share| share.len().abs_diff(8 / (helpers + 1)) < 2);
+            assert_eq!(even, slow == 1);
             let mut told = Vec::new();
             for _ in 0..3 {
                 told.push(trainer.step_in_slices(&images, 1e-3, &mut team).await.unwrap());

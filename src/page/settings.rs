@@ -377,7 +377,7 @@ pub fn read(parameters: impl IntoIterator<Item = (String, String)>) -> Settings 
     settings
 }
 
-/// Workers that can compute a step, at most: as many as a batch has slices.
+/// Workers that can compute a step, at most: as many as a large batch has slices.
 pub const MOST_WORKERS: u8 = 8;
 
 /// The parameters that say what differs from the defaults.

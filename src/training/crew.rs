@@ -106,9 +106,9 @@ impl Team {
         if let Some(asked) = self.asked {
             return asked.clamp(1, most);
         }
-        // What does not shorten the longest share is no choice.
-        let choices: Vec<usize> =
-            (1..=most).filter(|&n| n == 1 || slices.div_ceil(n) < slices.div_ceil(n - 1)).collect();
+        // What does not shorten the longest share is no choice, but for all there are: some may be slow.
+        let is_shorter = |n: usize| n == 1 || slices.div_ceil(n) < slices.div_ceil(n - 1);
+        let choices: Vec<usize> = (1..=most).filter(|&n| is_shorter(n) || n == most).collect();
         if !self.times.iter().map(|(workers, _)| workers).eq(&choices) {
             self.times = choices.iter().map(|&workers| (workers, Duration::MAX)).collect();
             self.steps = 0;
@@ -144,7 +144,8 @@ impl Team {
 
     /// A worker, 0 is the one that trains, computed slices of so many images together in that time.
     pub fn computed(&mut self, worker: usize, images: usize, time: Duration) {
-        if images == 0 {
+        // A coarse clock may see no time pass.
+        if images == 0 || time.is_zero() {
             return;
         }
         if self.paces.len() <= worker {
@@ -176,6 +177,9 @@ impl Team {
     pub fn took(&mut self, workers: usize, time: Duration) {
         let measured = self.steps >= UNMEASURED;
         self.steps = self.steps.saturating_add(1);
+        if self.steps == UNMEASURED {
+            self.paces.clear(); // a helper's first ones say nothing of its speed
+        }
         if let Some((_, best)) = self.times.iter_mut().find(|(of, _)| measured && *of == workers) {
             *best = time.min(*best);
         }

@@ -22,8 +22,8 @@ use crate::model::{Network, NetworkConfig};
 pub const MOST: usize = 8;
 
 /// The images of each part of a batch of `len`: as many parts as a power of two, of lengths that differ by one at
-/// most, one after the other. Many, so that workers of different speed can be done at the same time; but each repacks
-/// the weights, so not of few images.
+/// most, one after the other. Many, so that many workers, and such of different speed, can be done at the same time; but
+/// each has its own gradients of all weights, so not of few images.
 pub fn slices(len: usize) -> Vec<Range<usize>> {
     let count = match len {
         0..16 => 1,

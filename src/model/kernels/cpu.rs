@@ -1,7 +1,6 @@
 //! The operations on the CPU, by the crate `kiln-kernels`.
 
 use std::cell::RefCell;
-use std::collections::VecDeque;
 use std::sync::Arc;
 
 use burn::backend::Flex;
@@ -16,12 +15,9 @@ use super::After;
 
 type Primitive = FloatTensor<Flex>;
 
-/// Layers whose packed weights are kept, at most: more than a network usually has, so that a step's slices share them.
-const KEPT: usize = 12;
-
 thread_local! {
-    /// The tensors that were weights last, and their kernels' form.
-    static PACKED: RefCell<VecDeque<(Primitive, Arc<Weights>)>> = const { RefCell::new(VecDeque::new()) };
+    /// Tensors that are weights, and their kernels' form, so that a step's slices share it.
+    static PACKED: RefCell<Vec<(Primitive, Arc<Weights>)>> = const { RefCell::new(Vec::new()) };
 }
 
 /// The kernels' form of a layer's weights. It is known again by where the numbers lie: a tensor that is kept here is
@@ -35,8 +31,9 @@ fn packed(inputs: usize, outputs: usize, weights: &Primitive) -> Arc<Weights> {
             return packed.clone();
         }
         let packed = Arc::new(Weights::new(inputs, outputs, values));
-        kept.truncate(KEPT - 1);
-        kept.push_front((weights.clone(), packed.clone()));
+        // Those of steps that are done are nobody else's any more.
+        kept.retain(|(tensor, _)| !tensor.is_unique());
+        kept.push((weights.clone(), packed.clone()));
         packed
     })
 }
