@@ -91,5 +91,6 @@ impl Shape {
 
 /// Output channels of a register tile.
 const BLOCK: usize = 8;
-/// The byte of a window whose winner ReLU turned off; below it the winner's place: 0 1 over 2 3.
-const OFF: u8 = 4;
+/// The byte of a window whose winner ReLU turned off: all bits, as a comparison answers. Otherwise it is the winner's
+/// place: 0 1 over 2 3.
+const OFF: u8 = 255;

@@ -19,7 +19,7 @@ pub fn conv_relu_pool(shape: &Shape, input: &Bordered, weights: &Weights, bias: 
     let mut winners = vec![OFF; shape.pooled_len()];
     let mut padded = bias.to_vec();
     padded.resize(shape.output_blocks() * BLOCK, 0.0);
-    let mut pool = Pool { shape, bias: &padded, output: &mut output, winners: &mut winners };
+    let mut pool = Pool { outputs: shape.outputs, bias: &padded, output: &mut output, winners: &mut winners };
     if input.is_thin() {
         thin::convolve(shape, input, weights, &mut pool);
     } else {
@@ -30,7 +30,8 @@ pub fn conv_relu_pool(shape: &Shape, input: &Bordered, weights: &Weights, bias: 
 
 /// The end of a kernel: four numbers of each window become one and a byte.
 pub(crate) struct Pool<'a> {
-    shape: &'a Shape,
+    outputs: usize,
+    /// Padded to whole blocks.
     bias: &'a [f32],
     output: &'a mut [f32],
     winners: &'a mut [u8],
@@ -40,29 +41,38 @@ impl Pool<'_> {
     /// Takes the four numbers of window `window` for the eight channels from `channel` on.
     #[inline(always)]
     pub fn put(&mut self, window: usize, channel: usize, numbers: [[F4; 2]; 4]) {
-        // SAFETY: the bias is padded to whole blocks.
+        let at = window * self.outputs + channel;
+        assert!(
+            channel + BLOCK <= self.bias.len() && at < self.output.len() && self.output.len() == self.winners.len()
+        );
+        // SAFETY: it was just asserted that eight floats of the bias lie there.
         let bias = unsafe {
-            let bias = self.bias[channel..channel + BLOCK].as_ptr();
+            let bias = self.bias.as_ptr().add(channel);
             [F4::load(bias), F4::load(bias.add(4))]
         };
         let [a, b, c, d] = numbers;
         let left = largest([a[0], b[0], c[0], d[0]], bias[0]);
         let right = largest([a[1], b[1], c[1], d[1]], bias[1]);
         let winner = Bits::to_bytes([left.1, right.1]);
-        let count = BLOCK.min(self.shape.outputs - channel);
-        let at = window * self.shape.outputs + channel;
-        let (output, winners) = (&mut self.output[at..at + count], &mut self.winners[at..at + count]);
-        if count == BLOCK {
-            // SAFETY: there is room for eight.
+        if channel + BLOCK <= self.outputs && at + BLOCK <= self.output.len() {
+            // SAFETY: it was just seen that there is room for eight floats and eight bytes.
             unsafe {
-                left.0.store(output.as_mut_ptr());
-                right.0.store(output.as_mut_ptr().add(4));
+                let to = self.output.as_mut_ptr().add(at);
+                left.0.store(to);
+                right.0.store(to.add(4));
+                self.winners.as_mut_ptr().add(at).cast::<[u8; BLOCK]>().write_unaligned(winner);
             }
-            winners.copy_from_slice(&winner);
         } else {
-            output.copy_from_slice(&[left.0, right.0].map(F4::to_array).as_flattened()[..count]);
-            winners.copy_from_slice(&winner[..count]);
+            self.put_some(at, self.outputs - channel, [left.0, right.0].map(F4::to_array).as_flattened(), &winner);
         }
+    }
+
+    /// The last channels, where they are fewer than eight.
+    #[cold]
+    #[inline(never)]
+    fn put_some(&mut self, at: usize, count: usize, output: &[f32], winners: &[u8]) {
+        self.output[at..at + count].copy_from_slice(&output[..count]);
+        self.winners[at..at + count].copy_from_slice(&winners[..count]);
     }
 }
 
@@ -78,6 +88,7 @@ fn largest(numbers: [F4; 4], bias: F4) -> (F4, Bits) {
     let sum = (a + b) + (c + d);
     let value = top.greater(bottom) + bias + sum * F4::zero();
     let off = value.is_at_most(F4::zero());
-    let place = is_right.and(Bits::splat(1)).or(is_bottom.and(Bits::splat(2)));
-    (value.except(off), off.choose(Bits::splat(u32::from(OFF)), place))
+    // What is set counts as −1.
+    let place = Bits::zero().minus(is_right).minus(is_bottom).minus(is_bottom);
+    (value.except(off), place.or(off))
 }

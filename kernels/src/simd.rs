@@ -25,7 +25,7 @@ type BitLanes = [u32; 4];
 #[derive(Debug, Clone, Copy)]
 pub struct F4(Lanes);
 
-/// Four times 32 bits; what a comparison answers has all of them set, or none.
+/// Four times 32 bits; what a comparison answers has all of them set, or none: −1 or 0 as whole numbers.
 #[derive(Debug, Clone, Copy)]
 pub struct Bits(BitLanes);
 
@@ -109,16 +109,16 @@ impl F4 {
 
 #[cfg(target_arch = "wasm32")]
 impl Bits {
-    /// The same number four times.
+    /// Zeros.
     #[inline(always)]
-    pub fn splat(value: u32) -> Self {
-        Self(arch::u32x4_splat(value))
+    pub fn zero() -> Self {
+        Self(arch::u32x4_splat(0))
     }
 
-    /// The bits that both have.
+    /// The difference, of whole numbers.
     #[inline(always)]
-    pub fn and(self, other: Self) -> Self {
-        Self(arch::v128_and(self.0, other.0))
+    pub fn minus(self, other: Self) -> Self {
+        Self(arch::i32x4_sub(self.0, other.0))
     }
 
     /// The bits that one of them has.
@@ -133,11 +133,23 @@ impl Bits {
         Self(arch::v128_bitselect(yes.0, no.0, self.0))
     }
 
-    /// Eight numbers below 128 as bytes.
+    /// Four whole numbers.
+    #[inline(always)]
+    pub fn of([a, b, c, d]: [u32; 4]) -> Self {
+        Self(arch::u32x4(a, b, c, d))
+    }
+
+    /// The sum, of whole numbers.
+    #[inline(always)]
+    pub fn plus(self, other: Self) -> Self {
+        Self(arch::i32x4_add(self.0, other.0))
+    }
+
+    /// Eight numbers from −128 to 127 as bytes.
     #[inline(always)]
     pub fn to_bytes([left, right]: [Self; 2]) -> [u8; 8] {
         let narrow = arch::i16x8_narrow_i32x4(left.0, right.0);
-        arch::u64x2_extract_lane::<0>(arch::u8x16_narrow_i16x8(narrow, narrow)).to_le_bytes()
+        arch::u64x2_extract_lane::<0>(arch::i8x16_narrow_i16x8(narrow, narrow)).to_le_bytes()
     }
 }
 
@@ -230,18 +242,20 @@ impl F4 {
 
 #[cfg(target_arch = "x86_64")]
 impl Bits {
-    /// The same number four times.
+    /// Zeros.
     #[inline(always)]
-    pub fn splat(value: u32) -> Self {
+    pub fn zero() -> Self {
         // SAFETY: as above.
-        Self(unsafe { arch::_mm_castsi128_ps(arch::_mm_set1_epi32(value.cast_signed())) })
+        Self(unsafe { arch::_mm_setzero_ps() })
     }
 
-    /// The bits that both have.
+    /// The difference, of whole numbers.
     #[inline(always)]
-    pub fn and(self, other: Self) -> Self {
+    pub fn minus(self, other: Self) -> Self {
         // SAFETY: as above.
-        Self(unsafe { arch::_mm_and_ps(self.0, other.0) })
+        let whole = unsafe { arch::_mm_sub_epi32(arch::_mm_castps_si128(self.0), arch::_mm_castps_si128(other.0)) };
+        // SAFETY: as above.
+        Self(unsafe { arch::_mm_castsi128_ps(whole) })
     }
 
     /// The bits that one of them has.
@@ -258,13 +272,36 @@ impl Bits {
         Self(unsafe { arch::_mm_or_ps(arch::_mm_and_ps(self.0, yes.0), arch::_mm_andnot_ps(self.0, no.0)) })
     }
 
-    /// Eight numbers below 128 as bytes.
+    /// Four whole numbers.
+    #[inline(always)]
+    pub fn of(numbers: [u32; 4]) -> Self {
+        let [a, b, c, d] = numbers.map(u32::cast_signed);
+        // SAFETY: as above.
+        Self(unsafe { arch::_mm_castsi128_ps(arch::_mm_setr_epi32(a, b, c, d)) })
+    }
+
+    /// The sum, of whole numbers.
+    #[inline(always)]
+    pub fn plus(self, other: Self) -> Self {
+        // SAFETY: as above.
+        let whole = unsafe { arch::_mm_add_epi32(arch::_mm_castps_si128(self.0), arch::_mm_castps_si128(other.0)) };
+        // SAFETY: as above.
+        Self(unsafe { arch::_mm_castsi128_ps(whole) })
+    }
+
+    /// The four numbers.
+    #[inline(always)]
+    fn to_array(self) -> [u32; 4] {
+        F4(self.0).to_array().map(f32::to_bits)
+    }
+
+    /// Eight numbers from −128 to 127 as bytes.
     #[inline(always)]
     pub fn to_bytes([left, right]: [Self; 2]) -> [u8; 8] {
         // SAFETY: as above.
         unsafe {
             let narrow = arch::_mm_packs_epi32(arch::_mm_castps_si128(left.0), arch::_mm_castps_si128(right.0));
-            arch::_mm_cvtsi128_si64(arch::_mm_packus_epi16(narrow, narrow)).to_le_bytes()
+            arch::_mm_cvtsi128_si64(arch::_mm_packs_epi16(narrow, narrow)).to_le_bytes()
         }
     }
 }
@@ -354,16 +391,16 @@ impl F4 {
 
 #[cfg(not(any(target_arch = "wasm32", target_arch = "x86_64")))]
 impl Bits {
-    /// The same number four times.
+    /// Zeros.
     #[inline(always)]
-    pub fn splat(value: u32) -> Self {
-        Self([value; 4])
+    pub fn zero() -> Self {
+        Self([0; 4])
     }
 
-    /// The bits that both have.
+    /// The difference, of whole numbers.
     #[inline(always)]
-    pub fn and(self, other: Self) -> Self {
-        Self(core::array::from_fn(|lane| self.0[lane] & other.0[lane]))
+    pub fn minus(self, other: Self) -> Self {
+        Self(core::array::from_fn(|lane| self.0[lane].wrapping_sub(other.0[lane])))
     }
 
     /// The bits that one of them has.
@@ -378,7 +415,25 @@ impl Bits {
         Self(core::array::from_fn(|lane| yes.0[lane] & self.0[lane] | no.0[lane] & !self.0[lane]))
     }
 
-    /// Eight numbers below 128 as bytes.
+    /// Four whole numbers.
+    #[inline(always)]
+    pub fn of(numbers: [u32; 4]) -> Self {
+        Self(numbers)
+    }
+
+    /// The sum, of whole numbers.
+    #[inline(always)]
+    pub fn plus(self, other: Self) -> Self {
+        Self(core::array::from_fn(|lane| self.0[lane].wrapping_add(other.0[lane])))
+    }
+
+    /// The four numbers.
+    #[inline(always)]
+    fn to_array(self) -> [u32; 4] {
+        self.0
+    }
+
+    /// Eight numbers from −128 to 127 as bytes.
     #[inline(always)]
     pub fn to_bytes([left, right]: [Self; 2]) -> [u8; 8] {
         core::array::from_fn(|lane| if lane < 4 { left.0[lane] } else { right.0[lane - 4] } as u8)
@@ -433,5 +488,70 @@ impl core::ops::Mul for F4 {
     #[inline(always)]
     fn mul(self, other: Self) -> Self {
         self.times(other)
+    }
+}
+
+/// Which of sixteen bytes are this one: a bit for each, the first the lowest.
+#[inline(always)]
+pub fn places_of(byte: u8, bytes: &[u8; 16]) -> u32 {
+    #[cfg(target_arch = "wasm32")]
+    {
+        // SAFETY: sixteen bytes; v128.load takes any alignment.
+        let bytes = unsafe { arch::v128_load(bytes.as_ptr().cast()) };
+        u32::from(arch::u8x16_bitmask(arch::u8x16_eq(bytes, arch::u8x16_splat(byte))))
+    }
+    #[cfg(not(target_arch = "wasm32"))]
+    bytes.iter().rev().fold(0, |places, &other| places << 1 | u32::from(other == byte))
+}
+
+/// Writes a pair of each lane whose bit of `chosen`, the lowest is the first lane's, is set, one pair after the other;
+/// how many they are.
+///
+/// # Safety
+/// `chosen` has four bits, and four pairs can be written at `to`, whatever is chosen: behind those that are, it is
+/// anything.
+#[inline(always)]
+pub unsafe fn store_chosen(left: Bits, right: F4, chosen: u32, to: *mut [u32; 2]) -> usize {
+    #[cfg(target_arch = "wasm32")]
+    {
+        /// For each choice, which byte each byte comes from.
+        const FROM: [[u8; 16]; 16] = {
+            let (mut table, mut chosen) = ([[0; 16]; 16], 0);
+            while chosen < 16 {
+                let (mut lane, mut to) = (0, 0);
+                while lane < 4 {
+                    if chosen >> lane & 1 == 1 {
+                        table[chosen][to] = 4 * lane;
+                        table[chosen][to + 1] = 4 * lane + 1;
+                        table[chosen][to + 2] = 4 * lane + 2;
+                        table[chosen][to + 3] = 4 * lane + 3;
+                        to += 4;
+                    }
+                    lane += 1;
+                }
+                chosen += 1;
+            }
+            table
+        };
+        // SAFETY: there are sixteen choices, and there is room, as the caller promises.
+        unsafe {
+            let from = arch::v128_load(FROM.as_ptr().add(chosen as usize).cast());
+            let (left, right) = (arch::u8x16_swizzle(left.0, from), arch::u8x16_swizzle(right.0, from));
+            arch::v128_store(to.cast(), arch::u32x4_shuffle::<0, 4, 1, 5>(left, right));
+            arch::v128_store(to.add(2).cast(), arch::u32x4_shuffle::<2, 6, 3, 7>(left, right));
+        }
+        chosen.count_ones() as usize
+    }
+    #[cfg(not(target_arch = "wasm32"))]
+    {
+        let mut count = 0;
+        for (lane, (left, right)) in left.to_array().into_iter().zip(right.to_array()).enumerate() {
+            if chosen >> lane & 1 == 1 {
+                // SAFETY: the caller promises room for four.
+                unsafe { to.add(count).write([left, right.to_bits()]) };
+                count += 1;
+            }
+        }
+        count
     }
 }

@@ -4,7 +4,7 @@
 use std::hint::black_box;
 
 use crate::aligned::Aligned;
-use crate::simd::F4;
+use crate::simd::{Bits, F4, places_of, store_chosen};
 use crate::{Bordered, OFF, Shape, Weights};
 
 /// Bytes of input whose winners are listed at a time: sixteen channels of them stay in the first cache while each list
@@ -25,6 +25,7 @@ const CARRIED: [f32; 8] = [1.0, 1.0, 1.0, 1.0, 0.0, 0.0, 0.0, 0.0];
 
 /// A winner: where it is (what that means is its user's) and the gradient that it carries.
 #[derive(Debug, Clone, Copy, Default)]
+#[repr(C)] // as `store_chosen` writes it
 struct Winner {
     at: i32,
     gradient: f32,
@@ -140,30 +141,34 @@ fn listed_weights(shape: &Shape, input: &Bordered, winners: &[u8], gradient: &[f
     // One more than there can be: what carries nothing is written there, and over.
     let room = images * per_image + 1;
     let mut lists = vec![Winner::default(); outputs * room];
-    let mut lens = vec![0; outputs];
+    let (mut ends, mut bias) = (vec![0; outputs], vec![0.0; outputs]);
     let row = (shape.width + 2) * TAP;
     let mut block = Aligned::zeros(images * pixels * TAP);
-    let offsets = [0, TAP, row, row + TAP, 0, 0, 0, 0].map(|floats| 4 * floats);
-    let carried = black_box(CARRIED);
+    let offsets = [0, TAP, row, row + TAP, 0, 0, 0, 0].map(|floats| 4 * floats as i32);
     for first in (0..batch).step_by(images) {
         let end = batch.min(first + images);
-        for (output, (list, len)) in lists.chunks_exact_mut(room).zip(&mut lens).enumerate() {
-            let (mut count, mut bias) = (0, 0.0);
-            let mut window = first * per_image * outputs + output;
-            for row_of_windows in 0..(end - first) * rows {
-                let (image, y) = (row_of_windows / rows, row_of_windows % rows);
-                let patch = image * pixels * TAP + 2 * y * row;
-                for x in 0..columns {
-                    let (byte, gradient) = (winners[window], gradient[window]);
-                    let place = usize::from(byte % 8);
-                    list[count] = Winner { at: (4 * (patch + 2 * x * TAP) + offsets[place]) as i32, gradient };
-                    count += usize::from(byte < OFF);
-                    bias += carried[place] * gradient;
-                    window += outputs;
+        for (output, end) in ends.iter_mut().enumerate() {
+            *end = output * room;
+        }
+        bias.fill(0.0);
+        let some = first * per_image * outputs..end * per_image * outputs;
+        let windows = winners[some.clone()].chunks_exact(outputs).zip(gradient[some].chunks_exact(outputs));
+        for (window, (bytes, gradients)) in windows.enumerate() {
+            let (image, y, x) = (window / per_image, window / columns % rows, window % columns);
+            let patch = 4 * (image * pixels * TAP + 2 * y * row + 2 * x * TAP) as i32;
+            for ((&byte, &gradient), end) in bytes.iter().zip(gradients).zip(&mut ends) {
+                // SAFETY: each window so far has added one at most, and a list has room for more than all of them.
+                unsafe {
+                    *lists.get_unchecked_mut(*end) = Winner { at: patch + offsets[usize::from(byte % 8)], gradient };
                 }
+                *end += usize::from(byte < OFF);
             }
-            *len = count;
-            to.bias[output] += bias;
+            for ((bias, &byte), &gradient) in bias.iter_mut().zip(bytes).zip(gradients) {
+                *bias += f32::from_bits(gradient.to_bits() & u32::from(byte < OFF).wrapping_neg());
+            }
+        }
+        for (sum, bias) in to.bias.iter_mut().zip(&bias) {
+            *sum += bias;
         }
         let data = &input.data[first * pixels * channels..end * pixels * channels];
         for channel in (0..channels).step_by(TAP) {
@@ -171,8 +176,8 @@ fn listed_weights(shape: &Shape, input: &Bordered, winners: &[u8], gradient: &[f
             for (to, from) in block.chunks_exact_mut(TAP).zip(data.chunks_exact(channels)) {
                 to[..some].copy_from_slice(&from[channel..channel + some]);
             }
-            for (output, &count) in lens.iter().enumerate() {
-                let list = &lists[output * room..][..count];
+            for (output, &end) in ends.iter().enumerate() {
+                let list = &lists[output * room..end];
                 for tap_row in 0..3 {
                     let from = block[tap_row * row..].as_ptr();
                     let sums = to.weights[(output * 3 + tap_row) * to.width + channel..].as_mut_ptr();
@@ -240,8 +245,8 @@ pub fn pooled_backward_input(shape: &Shape, weights: &Weights, winners: &[u8], g
     let (covered_rows, covered) = (2 * rows, 2 * columns);
     // Where the winners of each pixel begin, and of the one behind the last.
     let mut starts = vec![0; covered_rows * covered + 1];
-    // One more than there can be: what is no winner of the pixel is written there, and over.
-    let mut list = vec![Winner::default(); rows * columns * outputs + 1];
+    // More than there can be, for what `list_place` needs.
+    let mut list = vec![Winner::default(); (rows * columns + 1) * outputs + 4];
     for image in 0..batch {
         let mut count = 0;
         for y in 0..covered_rows {
@@ -251,10 +256,7 @@ pub fn pooled_backward_input(shape: &Shape, weights: &Weights, winners: &[u8], g
                 let (bytes, gradients) = (&winners[window..window + outputs], &gradient[window..window + outputs]);
                 let place = (y % 2 * 2 + x % 2) as u8;
                 let first = -4 * (x * column) as i32;
-                for ((&byte, &gradient), at) in bytes.iter().zip(gradients).zip((first..).step_by(4 * GATHERED)) {
-                    list[count] = Winner { at, gradient };
-                    count += usize::from(byte == place);
-                }
+                count += list_place(bytes, gradients, place, first, &mut list[count..]);
             }
         }
         starts[covered_rows * covered] = count;
@@ -293,6 +295,37 @@ pub fn pooled_backward_input(shape: &Shape, weights: &Weights, winners: &[u8], g
         }
     }
     result
+}
+
+/// Lists the outputs of a window whose winner is at that place; how many they are. `first` is what stands for output 0.
+///
+/// # Panics
+/// If `list` has no room for all of them and four more.
+#[inline(always)]
+fn list_place(bytes: &[u8], gradients: &[f32], place: u8, first: i32, list: &mut [Winner]) -> usize {
+    const STEP: i32 = 4 * GATHERED as i32;
+    assert!(bytes.len() == gradients.len() && bytes.len() + 4 <= list.len());
+    let of = |lanes: [i32; 4]| Bits::of(lanes.map(i32::cast_unsigned));
+    let (mut at, step) = (of([0, 1, 2, 3].map(|lane| first + lane * STEP)), of([4 * STEP; 4]));
+    let mut count = 0;
+    let (sixteens, rest) = bytes.as_chunks::<16>();
+    for (bytes, gradients) in sixteens.iter().zip(gradients.as_chunks::<16>().0) {
+        let places = places_of(place, bytes);
+        for four in [0, 4, 8, 12] {
+            // SAFETY: four of sixteen gradients. As many are listed at most as were looked at, and four more have room.
+            unsafe {
+                let gradient = F4::load(gradients.as_ptr().add(four));
+                count += store_chosen(at, gradient, places >> four & 15, list.as_mut_ptr().add(count).cast());
+            }
+            at = at.plus(step);
+        }
+    }
+    let done = bytes.len() - rest.len();
+    for ((&byte, &gradient), output) in rest.iter().zip(&gradients[done..]).zip(done..) {
+        list[count] = Winner { at: first + output as i32 * STEP, gradient };
+        count += usize::from(byte == place);
+    }
+    count
 }
 
 /// `[some inputs][tap row][tap column][output][input]`
