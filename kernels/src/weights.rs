@@ -12,8 +12,10 @@ pub struct Weights {
     inputs: usize,
     outputs: usize,
     values: Vec<f32>,
-    /// By Winograd's tile of four windows and of one ([`crate::winograd`]).
+    /// By Winograd's tile: of two by two windows, two above each other, two side by side, and one ([`crate::winograd`]).
     pub(crate) fours: OnceLock<Aligned>,
+    pub(crate) tall: OnceLock<Aligned>,
+    pub(crate) wide: OnceLock<Aligned>,
     pub(crate) ones: OnceLock<Aligned>,
     /// For [`crate::thin`].
     pub(crate) thin: OnceLock<Aligned>,
@@ -32,6 +34,8 @@ impl Weights {
             outputs,
             values: values.to_vec(),
             fours: OnceLock::new(),
+            tall: OnceLock::new(),
+            wide: OnceLock::new(),
             ones: OnceLock::new(),
             thin: OnceLock::new(),
             gathered: OnceLock::new(),

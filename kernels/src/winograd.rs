@@ -5,7 +5,7 @@
 //! their results are transformed back. All that lies between stays in the first caches.
 //!
 //! Along either axis a tile is one pooling window, F(2, 3), or two, F(4, 3): two by two windows are made with 36 products
-//! instead of 64, or of the 144 that direct sums take. An odd last row or column of windows is taken by one.
+//! instead of 64, or of the 144 that direct sums take. Windows of an odd last row or column are taken two by one.
 //!
 //! F(4, 3) rounds some four times as coarsely as direct sums do (measured: 2e-7 in outputs of about one), and of equal
 //! pixels the first wins only where the sums come out equal: over an even area they do.
@@ -23,19 +23,18 @@ const TILES: usize = 8;
 /// Convolution of the whole batch.
 pub(crate) fn convolve(shape: &Shape, input: &Bordered, weights: &Weights, pool: &mut Pool) {
     let (rows, columns) = shape.pooled();
-    let is_in_four = |y: usize, x: usize| y + rows % 2 < rows && x + columns % 2 < columns;
-    let (mut fours, mut ones) = (Vec::new(), Vec::new());
+    // Two by two windows; in an odd last column two above each other, in an odd last row two side by side, and the last one.
+    let mut lists: [Vec<(usize, usize, usize)>; 4] = Default::default();
     for image in 0..shape.batch {
-        for (y, x) in (0..rows).flat_map(|y| (0..columns).map(move |x| (y, x))) {
-            if !is_in_four(y, x) {
-                ones.push((image, y, x));
-            } else if y % 2 == 0 && x % 2 == 0 {
-                fours.push((image, y, x));
-            }
+        for (y, x) in (0..rows).step_by(2).flat_map(|y| (0..columns).step_by(2).map(move |x| (y, x))) {
+            lists[2 * usize::from(y + 1 == rows) + usize::from(x + 1 == columns)].push((image, y, x));
         }
     }
-    tiles::<Two>(shape, input, weights, &fours, pool);
-    tiles::<One>(shape, input, weights, &ones, pool);
+    let [fours, tall, wide, ones] = &lists;
+    tiles::<Two, Two>(shape, input, weights, &weights.fours, fours, pool);
+    tiles::<Two, One>(shape, input, weights, &weights.tall, tall, pool);
+    tiles::<One, Two>(shape, input, weights, &weights.wide, wide, pool);
+    tiles::<One, One>(shape, input, weights, &weights.ones, ones, pool);
 }
 
 /// As many numbers as an axis has, at most.
@@ -47,8 +46,6 @@ trait Axis {
     const WINDOWS: usize;
     /// Inputs that they see, which is as many as there are terms.
     const SIDE: usize = 2 * Self::WINDOWS + 2;
-    /// Where tiles of this by this keep the weights.
-    fn kept(weights: &Weights) -> &OnceLock<Aligned>;
     /// `Bᵀ d`
     fn patch(d: Line) -> Line;
     /// `G g`
@@ -62,10 +59,6 @@ struct One;
 
 impl Axis for One {
     const WINDOWS: usize = 1;
-
-    fn kept(weights: &Weights) -> &OnceLock<Aligned> {
-        &weights.ones
-    }
 
     #[inline(always)]
     fn patch(d: Line) -> Line {
@@ -89,10 +82,6 @@ struct Two;
 
 impl Axis for Two {
     const WINDOWS: usize = 2;
-
-    fn kept(weights: &Weights) -> &OnceLock<Aligned> {
-        &weights.fours
-    }
 
     #[inline(always)]
     fn patch(d: Line) -> Line {
@@ -137,12 +126,16 @@ fn line<const LEN: usize>(numbers: [F4; LEN]) -> Line {
     core::array::from_fn(|index| if index < LEN { numbers[index] } else { F4::zero() })
 }
 
-/// One transform of two axes: of each column first, then of each row of what that gave.
+/// A transform of both axes: of each column first, then of each row of what that gave.
 #[inline(always)]
-fn both<A: Axis>(transform: impl Fn(Line) -> Line, number: impl Fn(usize, usize) -> F4) -> [Line; 6] {
-    let column = |x: usize| core::array::from_fn(|y| if y < A::SIDE { number(y, x) } else { F4::zero() });
-    let columns: [Line; 6] = core::array::from_fn(|x| if x < A::SIDE { transform(column(x)) } else { line([]) });
-    core::array::from_fn(|y| transform(core::array::from_fn(|x| columns[x][y])))
+fn both<V: Axis, H: Axis>(
+    vertical: impl Fn(Line) -> Line,
+    horizontal: impl Fn(Line) -> Line,
+    number: impl Fn(usize, usize) -> F4,
+) -> [Line; 6] {
+    let column = |x: usize| core::array::from_fn(|y| if y < V::SIDE { number(y, x) } else { F4::zero() });
+    let columns: [Line; 6] = core::array::from_fn(|x| if x < H::SIDE { vertical(column(x)) } else { line([]) });
+    core::array::from_fn(|y| horizontal(core::array::from_fn(|x| columns[x][y])))
 }
 
 /// Floats from a term's matrix of so many to the next one's: a line of the cache more, for matrices that are a power of
@@ -151,12 +144,14 @@ fn apart(floats: usize) -> usize {
     floats + 16
 }
 
-/// Tiles of `A` by `A`, each given by its image and the row and column of its first window.
+/// Tiles of `V` by `H`, each given by its image and the row and column of its first window. `kept` is where their form of the
+/// weights is.
 #[cfg_attr(all(feature = "relaxed", target_arch = "wasm32"), target_feature(enable = "relaxed-simd"))]
-fn tiles<A: Axis>(
+fn tiles<V: Axis, H: Axis>(
     shape: &Shape,
     input: &Bordered,
     weights: &Weights,
+    kept: &OnceLock<Aligned>,
     tiles: &[(usize, usize, usize)],
     pool: &mut Pool,
 ) {
@@ -166,14 +161,14 @@ fn tiles<A: Axis>(
     let (channels, outputs) = (input.channels, shape.output_blocks() * BLOCK);
     let (of_kernels, of_patches, of_products) =
         (apart(channels * outputs), apart(TILES * channels), apart(TILES * outputs));
-    let kernels = A::kept(weights).get_or_init(|| transform_weights::<A>(shape, channels, weights, of_kernels));
-    let mut patches = Aligned::zeros(A::SIDE * A::SIDE * of_patches);
-    let mut products = Aligned::zeros(A::SIDE * A::SIDE * of_products);
+    let kernels = kept.get_or_init(|| transform_weights::<V, H>(shape, channels, weights, of_kernels));
+    let mut patches = Aligned::zeros(V::SIDE * H::SIDE * of_patches);
+    let mut products = Aligned::zeros(V::SIDE * H::SIDE * of_products);
     let (rows, columns) = shape.pooled();
     for tiles in tiles.chunks(TILES) {
         for (row, &(image, y, x)) in tiles.iter().enumerate() {
             let patch = input.patch(image, 2 * y, 2 * x);
-            transform_patch::<A>(input, patch, &mut patches[row * channels..], of_patches);
+            transform_patch::<V, H>(input, patch, &mut patches[row * channels..], of_patches);
         }
         for (term, kernel) in kernels.chunks_exact(of_kernels).enumerate() {
             for row in (0..tiles.len()).step_by(4) {
@@ -186,10 +181,10 @@ fn tiles<A: Axis>(
             let window = (image * rows + y) * columns + x;
             for channel in (0..outputs).step_by(BLOCK) {
                 let products = &products[row * outputs + channel..];
-                let left = transform_back::<A>(products, of_products);
-                let right = transform_back::<A>(&products[4..], of_products);
+                let left = transform_back::<V, H>(products, of_products);
+                let right = transform_back::<V, H>(&products[4..], of_products);
                 let number = |y: usize, x: usize| [left[y][x], right[y][x]];
-                for (y, x) in (0..A::WINDOWS).flat_map(|y| (0..A::WINDOWS).map(move |x| (y, x))) {
+                for (y, x) in (0..V::WINDOWS).flat_map(|y| (0..H::WINDOWS).map(move |x| (y, x))) {
                     let (top, left) = (2 * y, 2 * x);
                     let (bottom, right) = (top + 1, left + 1);
                     let numbers = [(top, left), (top, right), (bottom, left), (bottom, right)];
@@ -202,8 +197,8 @@ fn tiles<A: Axis>(
 
 /// `G g Gᵀ` of each filter: `[term][block][input][8 outputs]`, `apart` floats from a term to the next. Eight outputs at
 /// a time, so that what is written lies together.
-fn transform_weights<A: Axis>(shape: &Shape, channels: usize, weights: &[f32], apart: usize) -> Aligned {
-    let mut kernels = Aligned::zeros(A::SIDE * A::SIDE * apart);
+fn transform_weights<V: Axis, H: Axis>(shape: &Shape, channels: usize, weights: &[f32], apart: usize) -> Aligned {
+    let mut kernels = Aligned::zeros(V::SIDE * H::SIDE * apart);
     for (block, input) in
         (0..shape.output_blocks()).flat_map(|block| (0..shape.inputs).map(move |input| (block, input)))
     {
@@ -214,11 +209,11 @@ fn transform_weights<A: Axis>(shape: &Shape, channels: usize, weights: &[f32], a
                 &weights[(output * shape.inputs + input) * 9..][..9]
             });
             let tap = |tap: usize| F4::of(filters.map(|filter| filter[tap]));
-            let column = |x: usize| A::filter([tap(x), tap(3 + x), tap(6 + x)]);
+            let column = |x: usize| V::filter([tap(x), tap(3 + x), tap(6 + x)]);
             let (left, middle, right) = (column(0), column(1), column(2));
-            for (y, ((left, middle), right)) in left.into_iter().zip(middle).zip(right).enumerate().take(A::SIDE) {
-                for (x, value) in A::filter([left, middle, right]).into_iter().enumerate().take(A::SIDE) {
-                    let at = (y * A::SIDE + x) * apart + (block * channels + input) * BLOCK + lanes;
+            for (y, ((left, middle), right)) in left.into_iter().zip(middle).zip(right).enumerate().take(V::SIDE) {
+                for (x, value) in H::filter([left, middle, right]).into_iter().enumerate().take(H::SIDE) {
+                    let at = (y * H::SIDE + x) * apart + (block * channels + input) * BLOCK + lanes;
                     // SAFETY: four of a block's eight floats.
                     unsafe { value.store(kernels[at..at + 4].as_mut_ptr()) };
                 }
@@ -230,19 +225,20 @@ fn transform_weights<A: Axis>(shape: &Shape, channels: usize, weights: &[f32], a
 
 /// `Bᵀ d B` of the patch at `patch`: each term's channels into its matrix, `apart` floats from one to the next.
 #[inline(always)]
-fn transform_patch<A: Axis>(input: &Bordered, patch: usize, to: &mut [f32], apart: usize) {
+fn transform_patch<V: Axis, H: Axis>(input: &Bordered, patch: usize, to: &mut [f32], apart: usize) {
     let channels = input.channels;
-    let from = &input.data[patch..patch + (A::SIDE - 1) * input.row + A::SIDE * channels];
-    assert!(to.len() >= (A::SIDE * A::SIDE - 1) * apart + channels, "a row of each term's matrix");
+    let from = &input.data[patch..patch + (V::SIDE - 1) * input.row + H::SIDE * channels];
+    assert!(to.len() >= (V::SIDE * H::SIDE - 1) * apart + channels, "a row of each term's matrix");
     for channel in (0..channels).step_by(4) {
         // SAFETY: `from` holds as many rows and pixels of `channels` floats, a multiple of four; `to` holds so many of each
         // term's matrix, which was just asserted.
         unsafe {
-            let load = |y: usize, x: usize| F4::load(from.as_ptr().add(y * input.row + x * channels + channel));
-            let terms = both::<A>(A::patch, load);
-            for (y, row) in terms.into_iter().enumerate().take(A::SIDE) {
-                for (x, value) in row.into_iter().enumerate().take(A::SIDE) {
-                    value.store(to.as_mut_ptr().add((y * A::SIDE + x) * apart + channel));
+            let terms = both::<V, H>(V::patch, H::patch, |y, x| {
+                F4::load(from.as_ptr().add(y * input.row + x * channels + channel))
+            });
+            for (y, row) in terms.into_iter().enumerate().take(V::SIDE) {
+                for (x, value) in row.into_iter().enumerate().take(H::SIDE) {
+                    value.store(to.as_mut_ptr().add((y * H::SIDE + x) * apart + channel));
                 }
             }
         }
@@ -251,11 +247,11 @@ fn transform_patch<A: Axis>(input: &Bordered, patch: usize, to: &mut [f32], apar
 
 /// `Aᵀ m A`: four channels of a tile's outputs, row by row, from its products, `apart` floats from a term to the next.
 #[inline(always)]
-fn transform_back<A: Axis>(products: &[f32], apart: usize) -> [Line; 6] {
-    assert!(products.len() >= (A::SIDE * A::SIDE - 1) * apart + 4, "four channels of each term");
+fn transform_back<V: Axis, H: Axis>(products: &[f32], apart: usize) -> [Line; 6] {
+    assert!(products.len() >= (V::SIDE * H::SIDE - 1) * apart + 4, "four channels of each term");
     // SAFETY: it was just asserted that they are there.
-    let product = |y: usize, x: usize| unsafe { F4::load(products.as_ptr().add((y * A::SIDE + x) * apart)) };
-    both::<A>(A::back, product)
+    let product = |y: usize, x: usize| unsafe { F4::load(products.as_ptr().add((y * H::SIDE + x) * apart)) };
+    both::<V, H>(V::back, H::back, product)
 }
 
 /// Four rows of `inputs` numbers times `[block][inputs][8]`, into four rows of `blocks × 8`.
