@@ -3,7 +3,7 @@
 //! is the same of one pixel and one tap ([`crate::linear`]).
 
 use crate::aligned::Aligned;
-use crate::simd::F4;
+use crate::simd::{F4, zip};
 use crate::{BLOCK, Shape, Weights};
 
 /// Convolution, bias and ReLU: `[image][row][column][output]`. What is no number stays so.
@@ -27,7 +27,15 @@ pub fn conv_relu(shape: &Shape, input: &[f32], weights: &Weights, bias: &[f32]) 
 
 /// What is no number stays so.
 pub(crate) fn relu(values: &mut [f32]) {
-    for value in values {
+    let (fours, rest) = values.as_chunks_mut::<4>();
+    for four in fours {
+        // SAFETY: four floats.
+        unsafe {
+            let values = F4::load(four.as_ptr());
+            values.except(values.is_at_most(F4::zero())).store(four.as_mut_ptr());
+        }
+    }
+    for value in rest {
         // Not `max`, which would make a number of what is none.
         if *value <= 0.0 {
             *value = 0.0;
@@ -93,20 +101,16 @@ pub(crate) fn before_relu(
     let (mut sums, mut some) = (vec![0.0; outputs], vec![0.0; outputs]);
     for (index, (to, gradient)) in before.chunks_exact_mut(padded).zip(gradient.chunks_exact(outputs)).enumerate() {
         let to = &mut to[..outputs];
-        to.copy_from_slice(gradient);
+        zip(to, gradient, |_, gradient| gradient);
         if let Some(output) = output {
-            for (to, output) in to.iter_mut().zip(&output[index * outputs..]) {
-                // 0 is off; what is no number lets its gradient through, so that it is seen.
-                *to = if *output == 0.0 { 0.0 } else { *to };
-            }
+            // 0 is off; what is no number lets its gradient through, so that it is seen.
+            let output = &output[index * outputs..][..outputs];
+            zip(to, output, |to, output| to.except(output.is_at_most(F4::zero())));
         }
-        for (sum, value) in some.iter_mut().zip(to) {
-            *sum += *value;
-        }
+        zip(&mut some, to, |sum, value| sum + value);
         if (index + 1) % at_a_time == 0 {
-            for (sum, some) in sums.iter_mut().zip(&mut some) {
-                *sum += std::mem::take(some);
-            }
+            zip(&mut sums, &some, |sum, value| sum + value);
+            some.fill(0.0);
         }
     }
     (before, sums)
@@ -197,7 +201,7 @@ pub(crate) fn convolve(
                 for (row, sums) in sums.iter().enumerate().take(batch - first) {
                     let at = ((first + row) * height * width + pixel) * to + block * BLOCK;
                     let values = sums.map(F4::to_array);
-                    result[at..at + count].copy_from_slice(&values.as_flattened()[..count]);
+                    zip(&mut result[at..at + count], &values.as_flattened()[..count], |_, value| value);
                 }
             }
         }

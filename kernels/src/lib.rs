@@ -37,6 +37,14 @@ pub use pool::conv_relu_pool;
 pub use sparse::{pooled_backward_input, pooled_backward_weights};
 pub use weights::Weights;
 
+/// Adds to each number its counterpart.
+///
+/// # Panics
+/// If there are not as many of both.
+pub fn add(sums: &mut [f32], values: &[f32]) {
+    simd::zip(sums, values, |sum, value| sum + value);
+}
+
 /// One 3×3 convolution with "same" padding over a batch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Shape {

@@ -4,7 +4,7 @@
 use std::hint::black_box;
 
 use crate::aligned::Aligned;
-use crate::simd::{Bits, F4, places_of, store_chosen};
+use crate::simd::{Bits, F4, places_of, store_chosen, zip};
 use crate::{Bordered, OFF, Shape, Weights};
 
 /// Bytes of input whose winners are listed at a time: sixteen channels of them stay in the first cache while each list
@@ -167,14 +167,12 @@ fn listed_weights(shape: &Shape, input: &Bordered, winners: &[u8], gradient: &[f
                 *bias += f32::from_bits(gradient.to_bits() & u32::from(byte < OFF).wrapping_neg());
             }
         }
-        for (sum, bias) in to.bias.iter_mut().zip(&bias) {
-            *sum += bias;
-        }
+        zip(to.bias, &bias, |sum, value| sum + value);
         let data = &input.data[first * pixels * channels..end * pixels * channels];
         for channel in (0..channels).step_by(TAP) {
             let some = TAP.min(channels - channel);
             for (to, from) in block.chunks_exact_mut(TAP).zip(data.chunks_exact(channels)) {
-                to[..some].copy_from_slice(&from[channel..channel + some]);
+                zip(&mut to[..some], &from[channel..channel + some], |_, from| from);
             }
             for (output, &end) in ends.iter().enumerate() {
                 let list = &lists[output * room..end];

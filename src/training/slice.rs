@@ -83,9 +83,7 @@ impl Part {
         self.slices += right.slices;
         self.loss += right.loss;
         self.correct += right.correct;
-        for (sum, value) in self.gradients.iter_mut().zip(&right.gradients) {
-            *sum += value;
-        }
+        kiln_kernels::add(&mut self.gradients, &right.gradients);
         self
     }
 }
