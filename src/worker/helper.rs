@@ -60,6 +60,9 @@ pub struct Helpers {
 
 struct Helper {
     worker: Worker,
+    /// Its last answer's gradients, to post the next step's weights in: a new buffer of half a megabyte costs more than what
+    /// is copied into it.
+    spare: Cell<Option<Float32Array>>,
     /// Who waits for answers, the oldest first. Let go when the helper dies, which each of them notices.
     waiting: RefCell<VecDeque<oneshot::Sender<Done>>>,
     listeners: RefCell<Option<Listeners>>,
@@ -98,7 +101,7 @@ impl Helpers {
         options.set_name(&name);
         let worker = Worker::new_with_options(script, &options)?;
         let (waiting, listeners) = (RefCell::default(), RefCell::default());
-        let helper = Rc::new(Helper { worker, waiting, listeners, died: Cell::new(false) });
+        let helper = Rc::new(Helper { worker, spare: Cell::default(), waiting, listeners, died: Cell::new(false) });
         let living = self.living.clone();
         let (ready, starting) = oneshot::channel();
         self.starting.push(starting);
@@ -111,7 +114,8 @@ impl Helpers {
                     living.borrow_mut().push(helper.clone());
                     watch(&name, &helper, &living);
                     let _ = ready.take().map(|ready| ready.send(()));
-                } else if let Some(done) = done(&data) {
+                } else if let Some((done, spare)) = done(&data) {
+                    helper.spare.set(Some(spare));
                     let waiter = helper.waiting.borrow_mut().pop_front();
                     waiter.map(|waiter| waiter.send(done).ok());
                 } else {
@@ -154,7 +158,7 @@ impl Crew for Helpers {
             let post = |(request, handed_over): (JsValue, Array)| {
                 helper.worker.post_message_with_transfer(&request, &handed_over).map_err(WebError::from)
             };
-            match request(&work).and_then(post) {
+            match request(&work, helper.spare.take()).and_then(post) {
                 Ok(()) => helper.waiting.borrow_mut().push_back(answer),
                 Err(error) => web_sys::console::warn_1(&format!("a helper can't be asked: {error}").into()),
             }
@@ -182,9 +186,10 @@ fn watch(name: &str, helper: &Rc<Helper>, living: &Rc<RefCell<Vec<Rc<Helper>>>>)
 }
 
 /// What is posted, and which of it is handed over without a copy.
-fn request(work: &Work) -> Result<(JsValue, Array), WebError> {
+fn request(work: &Work, spare: Option<Float32Array>) -> Result<(JsValue, Array), WebError> {
     let pixels = work.slices.iter().map(|slice| &slice.pixels[..]).collect::<Vec<_>>().concat();
-    let (weights, pixels) = (Float32Array::from(&work.weights[..]), Uint8Array::from(&pixels[..]));
+    let (weights, pixels) = (array(spare, work.weights.len()), Uint8Array::from(&pixels[..]));
+    weights.copy_from(&work.weights);
     let handed_over = Array::of2(&weights.buffer(), &pixels.buffer());
     let request = Request {
         job: work.job.clone(),
@@ -196,14 +201,23 @@ fn request(work: &Work) -> Result<(JsValue, Array), WebError> {
     Ok((serde_wasm_bindgen::to_value(&request)?, handed_over))
 }
 
-/// What a helper's answer says; `None` if it is none.
-fn done(message: &JsValue) -> Option<Done> {
+/// An array of so many floats: in that one's buffer, if it has room for them.
+fn array(spare: Option<Float32Array>, len: usize) -> Float32Array {
+    let len = len as u32;
+    match spare {
+        Some(spare) if spare.length() >= len => spare.subarray(0, len),
+        _ => Float32Array::new_with_length(len),
+    }
+}
+
+/// What a helper's answer says, and its array of gradients, which is of no more use; `None` if it is none.
+fn done(message: &JsValue) -> Option<(Done, Float32Array)> {
     let Response { told, seconds, gradients } = serde_wasm_bindgen::from_value(message.clone()).ok()?;
     let len = gradients.length().checked_div(told.len() as u32)?;
     let each = |at: u32| gradients.subarray(at * len, (at + 1) * len).to_vec();
     let part = |((first, slices, loss, correct), at)| Part { first, slices, loss, correct, gradients: each(at) };
     let took = Duration::try_from_secs_f64(seconds).ok()?;
-    Some(Done { parts: told.into_iter().zip(0..).map(part).collect(), took })
+    Some((Done { parts: told.into_iter().zip(0..).map(part).collect(), took }, gradients))
 }
 
 /// Helpers that may be of use: as many as there are processors beside the first, and slices beside the first.
@@ -261,7 +275,7 @@ async fn answer(message: JsValue) -> Result<(JsValue, Float32Array), WebError> {
         .collect();
     let work = Work { job, weights: Rc::new(weights.to_vec()), first, slices };
     let Done { parts, took } = slice::help(&work).await.map_err(WebError)?;
-    let gradients = Float32Array::new_with_length(parts.iter().map(|part| part.gradients.len() as u32).sum());
+    let gradients = array(Some(weights), parts.iter().map(|part| part.gradients.len()).sum());
     let mut end = 0;
     for Part { gradients: values, .. } in &parts {
         let start = end;
