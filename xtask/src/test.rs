@@ -56,15 +56,20 @@ fn native(toolchain: &Toolchain) -> Result<()> {
     check("Tests on this machine: xtask", cargo(toolchain, "test -p xtask"))
 }
 
-/// Two runs with one binary's features each, so that the crates are the very ones that the build of `dist` uses.
+/// The kernels with and without relaxed SIMD, and the rest with one binary's features each, so that the crates are the
+/// very ones that the build of `dist` uses.
 fn browser(toolchain: &Toolchain) -> Result<()> {
     let driver = find("chromedriver").context("chromedriver is not on the path; run `cargo xtask setup`")?;
-    for (heading, feature) in [("Tests in the browser: the engine", "gpu"), ("Tests in the browser: the page", "page")]
-    {
+    for (of, folder, features) in [
+        ("kernels", "kernels", ""),
+        ("kernels with relaxed SIMD", "kernels", "relaxed"),
+        ("the engine", ".", "gpu"),
+        ("the page", ".", "page"),
+    ] {
         let mut pack = toolchain.command("wasm-pack");
         pack.args(["test", "--headless", "--chrome", "--chromedriver"]).arg(&driver);
-        pack.args(["--", "--no-default-features", "--features", feature]);
-        check(heading, pack)?;
+        pack.args([folder, "--no-default-features", "--features", features]);
+        check(&format!("Tests in the browser: {of}"), pack)?;
     }
     Ok(())
 }
