@@ -174,7 +174,10 @@ fn parts_are_added_neighbours_first() {
     let sum = |values: [f32; 4]| {
         let mut parts = Vec::new();
         for (first, loss) in (0..).zip(values) {
-            slice::add(&mut parts, Part { first, slices: 1, loss, correct: 1.0, gradients: vec![loss, -loss] });
+            slice::add(
+                &mut parts,
+                Part { first, slices: 1, loss, correct: 1.0, gradients: vec![vec![loss], vec![-loss]] },
+            );
         }
         assert_eq!(parts.len(), 1);
         parts.remove(0)
@@ -182,7 +185,7 @@ fn parts_are_added_neighbours_first() {
     // In f32, 1 is lost beside 2^25, but twice 1 beside 2^24 is not.
     let (big, one) = (16_777_216.0f32, 1.0f32);
     let Part { first, slices, loss, correct, gradients } = sum([big, -big, one, one]);
-    assert_eq!((first, slices, loss, correct, gradients), (0, 4, 2.0, 4.0, vec![2.0, -2.0]));
+    assert_eq!((first, slices, loss, correct, gradients), (0, 4, 2.0, 4.0, vec![vec![2.0], vec![-2.0]]));
     assert_eq!(sum([big, one, one, -big]).loss, (big + one) + (one - big));
     // Halves alone are added: of the slices 1, 2 and 3 the last two.
     let mut parts = Vec::new();

@@ -67,8 +67,8 @@ pub struct Part {
     pub loss: f32,
     /// Images read right.
     pub correct: f32,
-    /// Their part of the gradients of all trainable tensors, in the network's order.
-    pub gradients: Vec<f32>,
+    /// Their part of the gradients of each trainable tensor, in the network's order.
+    pub gradients: Vec<Vec<f32>>,
 }
 
 impl Part {
@@ -83,7 +83,9 @@ impl Part {
         self.slices += right.slices;
         self.loss += right.loss;
         self.correct += right.correct;
-        kiln_kernels::add(&mut self.gradients, &right.gradients);
+        for (sum, values) in self.gradients.iter_mut().zip(&right.gradients) {
+            kiln_kernels::add(sum, values);
+        }
         self
     }
 }
@@ -120,9 +122,10 @@ pub async fn compute(
     let share = rows / job.rows as f32;
     let mut told = vec![metrics];
     told.extend(flat(network, &mut (loss * share).backward()).into_iter().flatten());
-    let values = read(told).await?;
-    let metric = |at: usize| values.first().and_then(|metrics| metrics.get(at).copied()).unwrap_or_default();
-    let gradients = values.get(1..).unwrap_or_default().concat();
+    let mut values = read(told).await?.into_iter();
+    let metrics = values.next().unwrap_or_default();
+    let metric = |at: usize| metrics.get(at).copied().unwrap_or_default();
+    let gradients = values.collect();
     Ok(Part { first: index, slices: 1, loss: metric(0) * share, correct: (metric(1) * rows).round(), gradients })
 }
 

@@ -305,9 +305,8 @@ impl Trainer {
         let images = |share: Range<usize>| slices[share].iter().map(|slice| slice.labels.len()).sum();
         team.computed(0, images(0..own.end), spent);
         let sizes = sizes(&self.network);
-        let len: usize = sizes.iter().sum();
         for (worker, (share, answer)) in (1..).zip(answers) {
-            match answer.await.filter(|answer| covers(&answer.parts, &share, len)) {
+            match answer.await.filter(|answer| covers(&answer.parts, &share, &sizes)) {
                 Some(Done { parts: helped, took }) => {
                     team.computed(worker, images(share), took);
                     helped.into_iter().for_each(|part| slice::add(&mut parts, part));
@@ -321,12 +320,14 @@ impl Trainer {
         }
         let Part { loss, correct, gradients, .. } = parts.pop().unwrap_or_default();
         let device = self.device.clone().inner();
-        let tensor = |values: &[f32]| Tensor::from_data(TensorData::new(values.to_vec(), [values.len()]), &device);
-        let mut rest = &gradients[..];
-        let gradients = sizes.iter().map(|&len| rest.split_off(..len).map(&tensor)).collect();
+        let tensor = |values: Vec<f32>| {
+            let len = values.len();
+            Tensor::from_data(TensorData::new(values, [len]), &device)
+        };
+        let gradients = gradients.into_iter().map(|values| Some(tensor(values))).collect();
         self.change(gradients, learning_rate);
         team.took(workers, started.elapsed());
-        Ok(tensor(&[loss, correct / self.job.rows as f32]))
+        Ok(tensor(vec![loss, correct / self.job.rows as f32]))
     }
 
     async fn compute(&self, index: usize, slices: &[Images]) -> Result<Part, DeviceLost> {
@@ -340,10 +341,11 @@ impl Trainer {
     }
 }
 
-/// Whether an answer has the gradients, so many numbers, of all slices that were asked for.
-fn covers(answer: &[Part], share: &Range<usize>, len: usize) -> bool {
+/// Whether an answer has the gradients, of tensors of these sizes, of all slices that were asked for.
+fn covers(answer: &[Part], share: &Range<usize>, sizes: &[usize]) -> bool {
     let next = |at: usize, part: &Part| {
-        (part.first as usize == at && part.gradients.len() == len).then_some(at + part.slices as usize)
+        let fits = part.gradients.iter().map(Vec::len).eq(sizes.iter().copied());
+        (part.first as usize == at && fits).then_some(at + part.slices as usize)
     };
     answer.iter().try_fold(share.start, next) == Some(share.end)
 }

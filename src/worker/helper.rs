@@ -45,6 +45,8 @@ struct Response {
     told: Vec<(u32, u32, f32, f32)>,
     /// Seconds that it took.
     seconds: f64,
+    /// How many gradients each tensor has.
+    sizes: Vec<u32>,
     /// All parts' gradients, one after the other.
     #[serde(with = "serde_wasm_bindgen::preserve")]
     gradients: Float32Array,
@@ -212,12 +214,18 @@ fn array(spare: Option<Float32Array>, len: usize) -> Float32Array {
 
 /// What a helper's answer says, and its array of gradients, which is of no more use; `None` if it is none.
 fn done(message: &JsValue) -> Option<(Done, Float32Array)> {
-    let Response { told, seconds, gradients } = serde_wasm_bindgen::from_value(message.clone()).ok()?;
-    let len = gradients.length().checked_div(told.len() as u32)?;
-    let each = |at: u32| gradients.subarray(at * len, (at + 1) * len).to_vec();
-    let part = |((first, slices, loss, correct), at)| Part { first, slices, loss, correct, gradients: each(at) };
-    let took = Duration::try_from_secs_f64(seconds).ok()?;
-    Some((Done { parts: told.into_iter().zip(0..).map(part).collect(), took }, gradients))
+    let Response { told, seconds, sizes, gradients } = serde_wasm_bindgen::from_value(message.clone()).ok()?;
+    let mut end = 0;
+    let mut next = |&len: &u32| {
+        end += len;
+        gradients.subarray(end - len, end).to_vec()
+    };
+    let part = |(first, slices, loss, correct)| {
+        let gradients = sizes.iter().map(&mut next).collect();
+        Part { first, slices, loss, correct, gradients }
+    };
+    let parts = told.into_iter().map(part).collect();
+    Some((Done { parts, took: Duration::try_from_secs_f64(seconds).ok()? }, gradients))
 }
 
 /// Helpers that may be of use: as many as there are processors beside the first, and slices beside the first.
@@ -275,15 +283,23 @@ async fn answer(message: JsValue) -> Result<(JsValue, Float32Array), WebError> {
         .collect();
     let work = Work { job, weights: Rc::new(weights.to_vec()), first, slices };
     let Done { parts, took } = slice::help(&work).await.map_err(WebError)?;
-    let gradients = array(Some(weights), parts.iter().map(|part| part.gradients.len()).sum());
+    let all = || parts.iter().flat_map(|part| &part.gradients);
+    let gradients = array(Some(weights), all().map(Vec::len).sum());
     let mut end = 0;
-    for Part { gradients: values, .. } in &parts {
+    for values in all() {
         let start = end;
         end += values.len() as u32;
         gradients.subarray(start, end).copy_from(values);
     }
-    let told = parts.iter().map(|part| (part.first, part.slices, part.loss, part.correct)).collect();
-    let response =
-        serde_wasm_bindgen::to_value(&Response { told, seconds: took.as_secs_f64(), gradients: gradients.clone() })?;
+    let response = Response {
+        told: parts.iter().map(|part| (part.first, part.slices, part.loss, part.correct)).collect(),
+        seconds: took.as_secs_f64(),
+        sizes: parts
+            .first()
+            .map(|part| part.gradients.iter().map(|values| values.len() as u32).collect())
+            .unwrap_or_default(),
+        gradients: gradients.clone(),
+    };
+    let response = serde_wasm_bindgen::to_value(&response)?;
     Ok((response, gradients))
 }
