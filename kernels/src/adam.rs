@@ -49,8 +49,6 @@ impl Adam {
         let [first, second] = moments.unwrap_or([&zeros, &zeros]);
         assert!(first.len() == len && second.len() == len, "two moments for each value");
         let (factor, epsilon) = self.corrected();
-        let mut stepped = Stepped { values: vec![0.0; len], moments: [vec![0.0; len], vec![0.0; len]] };
-        let [new_first, new_second] = &mut stepped.moments;
         // Four at a time, by hand: of seven arrays the compiler does not see that none lies in another.
         let one = |[value, gradient, first, second]: [F4; 4]| {
             let scaled = |numbers: F4, factor: f32| numbers * F4::splat(factor);
@@ -60,20 +58,29 @@ impl Adam {
             let change = scaled(first, factor) / (second.sqrt() + F4::splat(epsilon));
             [value - scaled(change, self.learning_rate), first, second]
         };
-        for at in (0..len - len % 4).step_by(4) {
-            // SAFETY: four floats from `at` on lie in each array, all of which have this length.
+        let read = [values, gradients, first, second];
+        let mut made: [Vec<f32>; 3] = core::array::from_fn(|_| Vec::with_capacity(len));
+        let fours = len - len % 4;
+        for at in (0..fours).step_by(4) {
+            // SAFETY: four floats from `at` on lie in each array that is read and have room in each that is made.
             unsafe {
-                let made = one([values, gradients, first, second].map(|from| F4::load(from.as_ptr().add(at))));
-                for (made, to) in made.into_iter().zip([&mut stepped.values, &mut *new_first, &mut *new_second]) {
-                    made.store(to.as_mut_ptr().add(at));
+                let four = one(read.map(|from| F4::load(from.as_ptr().add(at))));
+                for (made, four) in made.iter_mut().zip(four) {
+                    four.store(made.as_mut_ptr().add(at));
                 }
             }
         }
-        for at in len - len % 4..len {
-            let made = one([values, gradients, first, second].map(|from| F4::splat(from[at])));
-            [stepped.values[at], new_first[at], new_second[at]] = made.map(|made| made.to_array()[0]);
+        for made in &mut made {
+            // SAFETY: so many were just written.
+            unsafe { made.set_len(fours) };
         }
-        stepped
+        for at in fours..len {
+            for (made, one) in made.iter_mut().zip(one(read.map(|from| F4::splat(from[at])))) {
+                made.push(one.to_array()[0]);
+            }
+        }
+        let [values, first, second] = made;
+        Stepped { values, moments: [first, second] }
     }
 }
 

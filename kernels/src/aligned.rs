@@ -12,16 +12,23 @@ const LINE: usize = 64;
 pub(crate) struct Aligned {
     data: Vec<f32>,
     start: usize,
-    len: usize,
 }
 
 impl Aligned {
     /// Zeros.
     pub fn zeros(len: usize) -> Self {
-        let data = vec![0.0; len + LINE / 4];
+        Self::build(len, |data| data.resize(data.len() + len, 0.0))
+    }
+
+    /// What `push` pushes: so many.
+    pub fn build(len: usize, push: impl FnOnce(&mut Vec<f32>)) -> Self {
+        let mut data: Vec<f32> = Vec::with_capacity(len + LINE / 4);
         // A vector of floats never lies so that none of the first sixteen begins a line.
         let start = data.as_ptr().align_offset(LINE).min(LINE / 4);
-        Self { data, start, len }
+        data.resize(start, 0.0);
+        push(&mut data);
+        assert_eq!(data.len(), start + len, "as many as were announced, so that they lie where they were to lie");
+        Self { data, start }
     }
 }
 
@@ -29,12 +36,12 @@ impl Deref for Aligned {
     type Target = [f32];
 
     fn deref(&self) -> &[f32] {
-        &self.data[self.start..self.start + self.len]
+        &self.data[self.start..]
     }
 }
 
 impl DerefMut for Aligned {
     fn deref_mut(&mut self) -> &mut [f32] {
-        &mut self.data[self.start..self.start + self.len]
+        &mut self.data[self.start..]
     }
 }

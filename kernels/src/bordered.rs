@@ -35,18 +35,25 @@ impl Bordered {
         let channels = padded(inputs);
         let row = (width + 2) * channels;
         let image = (height + 2) * row;
-        let mut data = Aligned::zeros(batch * image + SLACK);
-        for (index, from) in input.chunks_exact(width * inputs).enumerate() {
-            let (n, y) = (index / height, index % height);
-            let start = n * image + (y + 1) * row + channels;
-            if channels == inputs {
-                data[start..start + width * inputs].copy_from_slice(from);
-            } else {
-                for (to, from) in data[start..].chunks_exact_mut(channels).zip(from.chunks_exact(inputs)) {
-                    to[..inputs].copy_from_slice(from);
+        let data = Aligned::build(batch * image + SLACK, |data| {
+            for rows in input.chunks_exact(height * width * inputs) {
+                // The row above with the pixel before the next one; then behind each row the last pixel and the next first.
+                data.resize(data.len() + row + channels, 0.0);
+                for from in rows.chunks_exact(width * inputs) {
+                    if channels == inputs {
+                        data.extend_from_slice(from);
+                    } else {
+                        for pixel in from.chunks_exact(inputs) {
+                            data.extend_from_slice(pixel);
+                            data.resize(data.len() + channels - inputs, 0.0);
+                        }
+                    }
+                    data.resize(data.len() + 2 * channels, 0.0);
                 }
+                data.resize(data.len() + row - channels, 0.0);
             }
-        }
+            data.resize(data.len() + SLACK, 0.0);
+        });
         Self { data, channels, row, image }
     }
 

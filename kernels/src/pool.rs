@@ -1,11 +1,13 @@
 //! Forward with pool: which kernel makes a window's four numbers, and what becomes of them. Bias, ReLU and the 2×2
 //! maximum pool are fused into the end of both kernels, so that the map before the pool is never stored.
 
+use std::mem::MaybeUninit;
+
 use crate::simd::{Bits, F4};
-use crate::{BLOCK, Bordered, OFF, Shape, Weights, thin, winograd};
+use crate::{BLOCK, Bordered, Shape, Weights, thin, winograd};
 
 /// Convolution, bias, ReLU and pool: the output `[image][row][column][output]` and, for each of its numbers, which
-/// pixel of the window won (0 1 over 2 3; the first, if their sums come out equal), or [`OFF`] where ReLU lets nothing
+/// pixel of the window won (0 1 over 2 3; the first, if their sums come out equal), or [`crate::OFF`] where ReLU lets nothing
 /// through. A window in which something is infinite or no number gives no number, so that it is seen; its three
 /// neighbours may, too.
 ///
@@ -15,15 +17,25 @@ pub fn conv_relu_pool(shape: &Shape, input: &Bordered, weights: &Weights, bias: 
     weights.check(shape.inputs, shape.outputs, 9);
     assert_eq!(bias.len(), shape.outputs, "the bias is of another shape");
     input.check(shape);
-    let mut output = vec![0.0; shape.pooled_len()];
-    let mut winners = vec![OFF; shape.pooled_len()];
+    let len = shape.pooled_len();
+    let (mut output, mut winners) = (Vec::with_capacity(len), Vec::with_capacity(len));
     let mut padded = bias.to_vec();
     padded.resize(shape.output_blocks() * BLOCK, 0.0);
-    let mut pool = Pool { outputs: shape.outputs, bias: &padded, output: &mut output, winners: &mut winners };
+    let mut pool = Pool {
+        outputs: shape.outputs,
+        bias: &padded,
+        output: &mut output.spare_capacity_mut()[..len],
+        winners: &mut winners.spare_capacity_mut()[..len],
+    };
     if input.is_thin() {
         thin::convolve(shape, input, weights, &mut pool);
     } else {
         winograd::convolve(shape, input, weights, &mut pool);
+    }
+    // SAFETY: both kernels put all channels of each window.
+    unsafe {
+        output.set_len(len);
+        winners.set_len(len);
     }
     (output, winners)
 }
@@ -33,8 +45,9 @@ pub(crate) struct Pool<'a> {
     outputs: usize,
     /// Padded to whole blocks.
     bias: &'a [f32],
-    output: &'a mut [f32],
-    winners: &'a mut [u8],
+    /// Not written yet: to fill it with zeros first would cost more than it looks, for nothing of it is in the caches.
+    output: &'a mut [MaybeUninit<f32>],
+    winners: &'a mut [MaybeUninit<u8>],
 }
 
 impl Pool<'_> {
@@ -57,7 +70,7 @@ impl Pool<'_> {
         if channel + BLOCK <= self.outputs && at + BLOCK <= self.output.len() {
             // SAFETY: it was just seen that there is room for eight floats and eight bytes.
             unsafe {
-                let to = self.output.as_mut_ptr().add(at);
+                let to = self.output.as_mut_ptr().add(at).cast::<f32>();
                 left.0.store(to);
                 right.0.store(to.add(4));
                 self.winners.as_mut_ptr().add(at).cast::<[u8; BLOCK]>().write_unaligned(winner);
@@ -71,8 +84,8 @@ impl Pool<'_> {
     #[cold]
     #[inline(never)]
     fn put_some(&mut self, at: usize, count: usize, output: &[f32], winners: &[u8]) {
-        self.output[at..at + count].copy_from_slice(&output[..count]);
-        self.winners[at..at + count].copy_from_slice(&winners[..count]);
+        self.output[at..at + count].write_copy_of_slice(&output[..count]);
+        self.winners[at..at + count].write_copy_of_slice(&winners[..count]);
     }
 }
 

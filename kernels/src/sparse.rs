@@ -2,6 +2,7 @@
 //! where ReLU was off. Exact, not an approximation.
 
 use std::hint::black_box;
+use std::mem::MaybeUninit;
 
 use crate::aligned::Aligned;
 use crate::simd::{Bits, F4, places_of, store_chosen, zip};
@@ -239,7 +240,9 @@ pub fn pooled_backward_input(shape: &Shape, weights: &Weights, winners: &[u8], g
     let packed = weights.gathered.get_or_init(|| pack(inputs, outputs, weights));
     let (rows, columns) = shape.pooled();
     let column = outputs * GATHERED; // floats from a tap's column to the next
-    let mut result = vec![0.0; shape.input_len()];
+    let mut result = Vec::with_capacity(shape.input_len());
+    // Not filled with zeros first, of which none would be in the caches when it is written.
+    let all = &mut result.spare_capacity_mut()[..shape.input_len()];
     let (covered_rows, covered) = (2 * rows, 2 * columns);
     // Where the winners of each pixel begin, and of the one behind the last.
     let mut starts = vec![0; covered_rows * covered + 1];
@@ -258,7 +261,7 @@ pub fn pooled_backward_input(shape: &Shape, weights: &Weights, winners: &[u8], g
             }
         }
         starts[covered_rows * covered] = count;
-        let to = &mut result[image * height * width * inputs..(image + 1) * height * width * inputs];
+        let to = &mut all[image * height * width * inputs..(image + 1) * height * width * inputs];
         for (block, packed) in packed.chunks_exact(9 * outputs * GATHERED).enumerate() {
             let some = GATHERED.min(inputs - block * GATHERED);
             for (pixel, to) in to.chunks_exact_mut(inputs).enumerate() {
@@ -292,6 +295,8 @@ pub fn pooled_backward_input(shape: &Shape, weights: &Weights, winners: &[u8], g
             }
         }
     }
+    // SAFETY: `gather` has written each pixel's each block.
+    unsafe { result.set_len(shape.input_len()) };
     result
 }
 
@@ -368,7 +373,7 @@ unsafe fn add_winner<const V: usize>(mut totals: [F4; V], winner: &Winner, weigh
 /// # Safety
 /// Each winner's place, plus what it is counted from, plus `4 × V`, lies in the weights.
 #[inline(always)]
-unsafe fn gather<const V: usize>(around: &[(&[Winner], usize); 3], weights: *const f32, to: &mut [f32]) {
+unsafe fn gather<const V: usize>(around: &[(&[Winner], usize); 3], weights: *const f32, to: &mut [MaybeUninit<f32>]) {
     let mut totals = [F4::zero(); V];
     for &(winners, base) in around {
         for winner in winners {
@@ -379,11 +384,11 @@ unsafe fn gather<const V: usize>(around: &[(&[Winner], usize); 3], weights: *con
     if to.len() >= 4 * V {
         for (v, total) in totals.into_iter().enumerate() {
             // SAFETY: it was just seen that there is room.
-            unsafe { total.store(to.as_mut_ptr().add(4 * v)) };
+            unsafe { total.store(to.as_mut_ptr().add(4 * v).cast()) };
         }
     } else {
         for (total, to) in totals.into_iter().zip(to.chunks_mut(4)) {
-            to.copy_from_slice(&total.to_array()[..to.len()]);
+            to.write_copy_of_slice(&total.to_array()[..to.len()]);
         }
     }
 }
