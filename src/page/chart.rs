@@ -22,7 +22,7 @@ use super::state::past::PastRun;
 use super::state::{PageState, Run};
 use super::words::{Lang, Text, decimal, percent};
 use crate::page::number;
-use crate::page::reactive::{effect, memo};
+use crate::page::reactive::{Memo, effect, memo};
 
 /// How the user wants the lines.
 #[derive(Clone, Copy)]

@@ -45,7 +45,7 @@ use wasm_bindgen::JsCast;
 
 use self::browser::{OncePerFrame, after, document, now, recall, remember, window, write_address};
 use self::engine::Engine;
-use self::reactive::{effect, memo};
+use self::reactive::{Memo, effect, memo};
 use self::settings::{Note, Settings};
 use self::state::sweep::SweepAction;
 use self::state::{Action, PageState, Phase, Request, WayOn};

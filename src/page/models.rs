@@ -94,11 +94,12 @@ fn Row(card: ModelCard, renaming: RwSignal<Option<ModelId>>) -> impl IntoView {
         .into_any();
     }
     // The row lives as long as its model; what it says follows the card.
-    let live = Memo::new({
-        let last = card.clone();
-        move |old: Option<&ModelCard>| {
-            page.state.with(|state| state.keep.model(id).cloned()).or(old.cloned()).unwrap_or(last.clone())
+    let last = StoredValue::new(card);
+    let live = memo(move || {
+        if let Some(card) = page.state.with(|state| state.keep.model(id).cloned()) {
+            last.set_value(card);
         }
+        last.get_value()
     });
     let open = page.slice(move |state| state.opened().is_some_and(|card| card.id == id));
     let can_open = page.slice(|state| state.can_open());

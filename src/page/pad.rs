@@ -13,7 +13,7 @@ use super::state::{Action, Answer, PageState};
 use super::words::{Lang, class_name};
 use crate::data::drawing::{BOX, Bitmap, Crop, Point, RASTER, Stages, normalize, rasterize};
 use crate::data::{CLASSES, SIDE};
-use crate::page::reactive::{effect, memo, on_change};
+use crate::page::reactive::{Memo, effect, memo, on_change};
 use crate::web::field;
 
 /// The pen's width as a share of the pad's side.

@@ -1,17 +1,95 @@
 //! Leptos' building blocks with their types erased. Leptos compiles them anew for every closure and every type
 //! that they are given; the page's binary has each of these once, or once for each type of value.
 
+use std::any::Any;
 use std::hash::{DefaultHasher, Hash, Hasher};
+use std::marker::PhantomData;
+use std::sync::Arc;
 
 use leptos::prelude::*;
 
 /// A value that is computed anew when a signal that it was computed from has changed. Who reads it follows only the
 /// value itself.
-pub fn memo<T: PartialEq + Send + Sync + 'static>(value: impl Fn() -> T + Send + Sync + 'static) -> Memo<T> {
-    fn erased<T: PartialEq + Send + Sync + 'static>(value: Box<dyn Fn() -> T + Send + Sync>) -> Memo<T> {
-        Memo::new(move |_| value())
+pub struct Memo<T> {
+    value: leptos::prelude::Memo<Value>,
+    of: PhantomData<fn() -> T>,
+}
+
+impl<T> Clone for Memo<T> {
+    fn clone(&self) -> Self {
+        *self
     }
-    erased(Box::new(value))
+}
+
+impl<T> Copy for Memo<T> {}
+
+/// Makes a [`Memo`].
+pub fn memo<T: PartialEq + Send + Sync + 'static>(value: impl Fn() -> T + Send + Sync + 'static) -> Memo<T> {
+    fn erased(value: Box<dyn Fn() -> Value + Send + Sync>) -> leptos::prelude::Memo<Value> {
+        leptos::prelude::Memo::new(move |_| value())
+    }
+    Memo { value: erased(Box::new(move || Value(Arc::new(value())))), of: PhantomData }
+}
+
+impl<T: 'static> Memo<T> {
+    /// The value, which is followed from now on.
+    pub fn get(self) -> T
+    where
+        T: Clone,
+    {
+        self.with(T::clone)
+    }
+
+    /// The value, now.
+    pub fn get_untracked(self) -> T
+    where
+        T: Clone,
+    {
+        self.with_untracked(T::clone)
+    }
+
+    /// What `part` makes of the value, which is followed from now on.
+    pub fn with<V>(self, part: impl FnOnce(&T) -> V) -> V {
+        part(self.value.get().read())
+    }
+
+    /// What `part` makes of the value, now.
+    pub fn with_untracked<V>(self, part: impl FnOnce(&T) -> V) -> V {
+        part(self.value.get_untracked().read())
+    }
+
+    /// Follows the value.
+    pub fn track(self) {
+        self.value.track();
+    }
+}
+
+/// What a [`Memo`] holds: to Leptos all of them are of one type.
+#[derive(Clone)]
+struct Value(Arc<dyn Comparable>);
+
+/// A value that can be compared with another one of its type.
+trait Comparable: Any + Send + Sync {
+    fn equals(&self, other: &Value) -> bool;
+}
+
+impl<T: PartialEq + Send + Sync + 'static> Comparable for T {
+    fn equals(&self, other: &Value) -> bool {
+        self == other.read::<T>()
+    }
+}
+
+impl Value {
+    fn read<T: 'static>(&self) -> &T {
+        let value: &dyn Any = &*self.0;
+        value.downcast_ref().expect("a memo's values are of one type")
+    }
+}
+
+impl PartialEq for Value {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.equals(other)
+    }
 }
 
 /// Does `work`, and does it again whenever a signal that it read has changed.

@@ -4,6 +4,7 @@ use leptos::html;
 use leptos::prelude::*;
 
 use crate::page::Page;
+use crate::page::reactive::Memo;
 use crate::page::settings::{Bounds, Field, is_changed};
 use crate::page::state::{Action, Phase};
 use crate::page::words::Lang;
@@ -114,7 +115,7 @@ pub fn Setting(field: Field, place: Place) -> impl IntoView {
     view! {
         <div class="field" hidden=move || !meant.get()>
             <label for=id>{move || page.lang.get().field(field)}</label>
-            <p>{effect}</p>
+            <p>{move || effect.get()}</p>
             {control}
             <Wrong error />
         </div>
@@ -138,8 +139,7 @@ pub fn Entry(
     #[prop(into)]
     testid: String,
     /// The value.
-    #[prop(into)]
-    value: Signal<String>,
+    value: Memo<String>,
     /// Takes another one, and tells in `error` why not.
     set: Callback<String>,
     /// Why the last one was not taken.

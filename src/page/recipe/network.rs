@@ -364,7 +364,7 @@ fn Number(testid: String, most: usize, value: Signal<usize>, set: Callback<usize
             set.run(number);
         }
     });
-    let text = Signal::derive(move || value.get().to_string());
+    let text = memo(move || value.get().to_string());
     view! {
         <span class="in" class:wrong=move || error.with(Option::is_some)>
             <Entry id=testid.clone() testid value=text set=take error />

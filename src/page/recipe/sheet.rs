@@ -177,7 +177,7 @@ fn Folded(group: Group, children: Children) -> impl IntoView {
             }
         >
             <summary>
-                {page.say(group.title())} <span class:wrong=move || unfit.get()>{summary}</span>
+                {page.say(group.title())} <span class:wrong=move || unfit.get()>{move || summary.get()}</span>
             </summary>
             <div class="inner">
                 <Provider value=IsOpen(open)>{children()}</Provider>
