@@ -22,7 +22,7 @@ use super::state::past::PastRun;
 use super::state::{PageState, Run};
 use super::words::{Lang, Text, decimal, percent};
 use crate::page::number;
-use crate::page::reactive::{Memo, effect, memo};
+use crate::page::reactive::{Memo, effect, handler, memo};
 
 /// How the user wants the lines.
 #[derive(Clone, Copy)]
@@ -120,7 +120,7 @@ pub fn Charts() -> impl IntoView {
                         value="80"
                         data-testid="chart-smoothing"
                         style:--v=move || format!("{:.0}%", look.smoothing.get() / 0.99 * 100.0)
-                        on:input=smoothing
+                        on:input=handler(smoothing)
                     />
                     <span>{move || decimal(look.smoothing.get().into(), 2).trim_end_matches('0').to_owned()}</span>
                 </label>
@@ -132,12 +132,12 @@ pub fn Charts() -> impl IntoView {
                         id="chart-log"
                         aria-checked=move || look.log.get().to_string()
                         data-testid="chart-log"
-                        on:click=move |_| look.log.update(|log| *log = !*log)
+                        on:click=handler(move |_| look.log.update(|log| *log = !*log))
                     ></button>
                     {page.say(Lang::log_scale)}
                 </label>
                 <Show when=move || look.is_zoomed()>
-                    <button class="link" data-testid="chart-whole" on:click=move |_| look.show_all()>
+                    <button class="link" data-testid="chart-whole" on:click=handler(move |_| look.show_all())>
                         {page.say(Lang::whole_run)}
                     </button>
                 </Show>
@@ -145,7 +145,7 @@ pub fn Charts() -> impl IntoView {
                     <button
                         data-testid="chart-table"
                         aria-pressed=move || look.table.get().to_string()
-                        on:click=move |_| look.table.update(|table| *table = !*table)
+                        on:click=handler(move |_| look.table.update(|table| *table = !*table))
                     >
                         {move || {
                             let lang = page.lang.get();
@@ -181,14 +181,14 @@ fn Compare(look: Look) -> impl IntoView {
                     class="chip"
                     data-testid=format!("compare-{number}")
                     aria-pressed=move || look.compared.with(|compared| compared.contains(&number)).to_string()
-                    on:click=move |_| {
+                    on:click=handler(move |_| {
                         look.compared
                             .update(|compared| {
                                 if !compared.remove(&number) {
                                     compared.insert(number);
                                 }
                             });
-                    }
+                    })
                 >
                     <b>{lang.run_name(number)}</b>
                     <span>{differences}</span>
@@ -529,8 +529,8 @@ fn Chart(measure: Measure, look: Look) -> impl IntoView {
             tabindex="0"
             role="group"
             aria-label=page.say(label)
-            on:keydown=walk
-            on:focusout=move |_| look.at.set(None)
+            on:keydown=handler(walk)
+            on:focusout=handler(move |_| look.at.set(None))
         >
             <figcaption>
                 <b>{page.say(title)}</b>
@@ -540,12 +540,12 @@ fn Chart(measure: Measure, look: Look) -> impl IntoView {
                 class="plot"
                 class:zoomed=move || look.is_zoomed()
                 node_ref=plot
-                on:pointerdown=press
-                on:pointermove=hover
-                on:pointerup=release
-                on:pointercancel=move |_| drag.set(None)
-                on:dblclick=move |_| look.show_all()
-                on:pointerleave=move |_| look.at.set(None)
+                on:pointerdown=handler(press)
+                on:pointermove=handler(hover)
+                on:pointerup=handler(release)
+                on:pointercancel=handler(move |_| drag.set(None))
+                on:dblclick=handler(move |_| look.show_all())
+                on:pointerleave=handler(move |_| look.at.set(None))
             >
                 <svg class="axis" aria-hidden="true">
                     {grid}

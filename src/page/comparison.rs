@@ -1,5 +1,6 @@
 //! Before and after: what fine-tuning changed on the user's own data, and what it forgot.
 
+use crate::page::reactive::handler;
 use leptos::html;
 use leptos::prelude::*;
 
@@ -243,7 +244,7 @@ fn SeeForgotten() -> impl IntoView {
             class="link"
             data-testid="see-forgotten"
             aria-expanded=move || open.get().to_string()
-            on:click=move |_| page.tune(Act::SeeForgotten(!open.get_untracked()))
+            on:click=handler(move |_| page.tune(Act::SeeForgotten(!open.get_untracked())))
         >
             {move || {
                 let lang = page.lang.get();
@@ -320,7 +321,7 @@ fn Ways() -> impl IntoView {
                     class="rowname"
                     aria-pressed=on.to_string()
                     data-testid=format!("show-{}", name(way))
-                    on:click=move |_| page.tune(Act::Show(way))
+                    on:click=handler(move |_| page.tune(Act::Show(way)))
                 >
                     {lang.way(way)}
                 </button>
@@ -343,11 +344,13 @@ fn Ways() -> impl IntoView {
                 let data = arm.config.finetune.as_ref().map_or(NewData::Yours, |finetune| finetune.data.clone());
                 let called = lang.tuned_name(&base, &data);
                 let keep = move |_| page.tune(Act::Keep(way, called.clone()));
-                view! { <button class="link" data-testid=id on:click=keep>{lang.keep_it()}</button> }.into_any()
+                view! { <button class="link" data-testid=id on:click=handler(keep)>{lang.keep_it()}</button> }
+                    .into_any()
             }
             None => {
                 let try_it = move |_| page.tune(Act::Try(way));
-                view! { <button class="link" data-testid=id on:click=try_it>{lang.try_it_too()}</button> }.into_any()
+                view! { <button class="link" data-testid=id on:click=handler(try_it)>{lang.try_it_too()}</button> }
+                    .into_any()
             }
         };
         view! {

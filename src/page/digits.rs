@@ -12,7 +12,7 @@ use super::state::digits::Act;
 use super::words::Lang;
 use super::{Page, pictures};
 use crate::data::SIDE;
-use crate::page::reactive::{on_change, rows};
+use crate::page::reactive::{handler, on_change, rows};
 use crate::training::collection::WANTED;
 
 /// Samples of a class that are shown; the rest is counted.
@@ -59,9 +59,9 @@ pub fn Labels() -> impl IntoView {
                     aria-pressed=move || (kept.get() == Some(label)).to_string()
                     aria-disabled=move || (!drawn.get()).then_some("true")
                     tabindex=move || if stop.get() == label { "0" } else { "-1" }
-                    on:focus=move |_| stop.set(label)
-                    on:keydown=walk
-                    on:click=move |_| page.digits(Act::Label(label as u8))
+                    on:focus=handler(move |_| stop.set(label))
+                    on:keydown=handler(walk)
+                    on:click=handler(move |_| page.digits(Act::Label(label as u8)))
                 >
                     {name}
                 </button>
@@ -112,7 +112,7 @@ pub fn LabelLine() -> impl IntoView {
                     view! {
                         <span>
                             {lang.changed(&change, &classes)} " · "
-                            <button class="link" data-testid="label-undo" on:click=move |_| page.digits(Act::Undo)>
+                            <button class="link" data-testid="label-undo" on:click=handler(move |_| page.digits(Act::Undo))>
                                 {lang.undo_label()}
                             </button>
                         </span>
@@ -133,7 +133,7 @@ pub fn LabelLine() -> impl IntoView {
                     view! {
                         <p class="refused" role="alert" data-testid="digits-refused">
                             {page.lang.get().refused(&refused)} " "
-                            <button class="link" on:click=move |_| page.digits(Act::Dismiss)>
+                            <button class="link" on:click=handler(move |_| page.digits(Act::Dismiss))>
                                 {page.say(Lang::close)}
                             </button>
                         </p>
@@ -196,7 +196,7 @@ pub fn YourDigits() -> impl IntoView {
         (can_gather.get() && missing > 0).then(|| {
             let on = gathering.get();
             view! {
-                <button class="link" data-testid="digits-gather" on:click=move |_| page.digits(Act::Gather(!on))>
+                <button class="link" data-testid="digits-gather" on:click=handler(move |_| page.digits(Act::Gather(!on)))>
                     {page.say(if on { Lang::stop_gathering } else { Lang::draw_missing })}
                 </button>
             }
@@ -231,7 +231,7 @@ pub fn YourDigits() -> impl IntoView {
             </div>
             <Chosen />
             <div class="row traytools">
-                <button class="btn" data-testid="digits-export" disabled=move || count.get() == 0 on:click=save>
+                <button class="btn" data-testid="digits-export" disabled=move || count.get() == 0 on:click=handler(save)>
                     {page.say(Lang::export_digits)}
                 </button>
                 <label class="btn filebtn">
@@ -243,7 +243,7 @@ pub fn YourDigits() -> impl IntoView {
                         accept=".csv,text/csv,image/*"
                         data-testid="digits-import"
                         node_ref=input
-                        on:change=open
+                        on:change=handler(open)
                     />
                 </label>
                 <span class="small dim">{page.say(Lang::import_hint)}</span>
@@ -345,8 +345,8 @@ fn Sample(tile: Tile, name: String) -> impl IntoView {
             aria-label=move || page.lang.get().sample(&name, held_out)
             aria-pressed=move || chosen.get().to_string()
             title=title
-            on:keydown=keyed
-            on:click=move |_| page.digits(Act::Choose((!chosen.get_untracked()).then_some(id)))
+            on:keydown=handler(keyed)
+            on:click=handler(move |_| page.digits(Act::Choose((!chosen.get_untracked()).then_some(id))))
         >
             <canvas class="ink" node_ref=canvas></canvas>
         </button>
@@ -373,7 +373,7 @@ fn Chosen() -> impl IntoView {
                         data-testid=format!("relabel-{class}")
                         aria-label=move || page.lang.get().it_was(&spoken)
                         aria-pressed=(class == usize::from(label)).to_string()
-                        on:click=move |_| page.digits(Act::Relabel(id, class as u8))
+                        on:click=handler(move |_| page.digits(Act::Relabel(id, class as u8)))
                     >
                         {name}
                     </button>
@@ -383,7 +383,7 @@ fn Chosen() -> impl IntoView {
                 <div class="row chosen" role="group" data-testid="sample-chosen">
                     <span>{move || page.lang.get().this_is(&name)}</span>
                     <span class="labelkeys">{keys.collect::<Vec<_>>()}</span>
-                    <button class="btn" data-testid="sample-remove" on:click=move |_| page.digits(Act::Remove(id))>
+                    <button class="btn" data-testid="sample-remove" on:click=handler(move |_| page.digits(Act::Remove(id)))>
                         {page.say(Lang::remove_sample)}
                     </button>
                     {held_out.then(|| view! { <span class="small dim">{page.say(Lang::held_out_hint)}</span> })}

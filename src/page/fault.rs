@@ -8,7 +8,7 @@ use super::Page;
 use super::browser::window;
 use super::state::{Action, WayOn};
 use super::words::Lang;
-use crate::page::reactive::memo;
+use crate::page::reactive::{handler, memo};
 use crate::protocol::Failure;
 
 /// The panel; nothing while all is well.
@@ -64,7 +64,7 @@ fn Panel(failure: Failure) -> impl IntoView {
                 page.act(Action::Recover(way));
             };
             view! {
-                <button class=class data-testid=testid(way) on:click=take>
+                <button class=class data-testid=testid(way) on:click=handler(take)>
                     {move || page.lang.get().way_on(way, &failure)}
                 </button>
             }
@@ -106,7 +106,7 @@ fn CopyAddress() -> impl IntoView {
         });
     };
     view! {
-        <button class="btn primary" data-testid="copy-address" on:click=copy>
+        <button class="btn primary" data-testid="copy-address" on:click=handler(copy)>
             {expect_context::<Page>().say(Lang::copy_address)}
         </button>
     }

@@ -11,7 +11,7 @@ use super::browser::{document, narrow};
 use super::state::files::Act;
 use super::state::{Action, PageState};
 use super::words::Lang;
-use crate::page::reactive::effect;
+use crate::page::reactive::{effect, handler};
 use crate::protocol::FileKind;
 use crate::shelf::ModelId;
 
@@ -102,10 +102,10 @@ pub fn Menu(
                     role="menuitem"
                     tabindex="-1"
                     data-testid=testid
-                    on:click=move |_| {
+                    on:click=handler(move |_| {
                         page.act(Action::Files(Act::Export(kind, model)));
                         close();
-                    }
+                    })
                 >
                     <b>{move || words().0}</b>
                     <span class="small dim">{move || words().1}</span>
@@ -119,14 +119,14 @@ pub fn Menu(
         }
     };
     view! {
-        <div class="menubox" node_ref=place on:keydown=keys>
+        <div class="menubox" node_ref=place on:keydown=handler(keys)>
             <button
                 class=if model.is_some() { "link" } else { "btn big" }
                 data-testid=model.map_or_else(|| "export".to_owned(), |id| format!("model-export-{}", id.0))
                 aria-haspopup="menu"
                 aria-expanded=move || open.get().to_string()
                 node_ref=button
-                on:click=move |_| open.update(|open| *open = !*open)
+                on:click=handler(move |_| open.update(|open| *open = !*open))
             >
                 <span>{page.say(Lang::export)}</span>
                 <svg viewBox="0 0 12 12" aria-hidden="true">
@@ -198,7 +198,7 @@ pub fn OpenFile() -> impl IntoView {
                 data-testid="model-import"
                 aria-describedby="open-file-which"
                 node_ref=field
-                on:change=chosen
+                on:change=handler(chosen)
             />
             <span>{page.say(Lang::open_file)}</span>
         </label>

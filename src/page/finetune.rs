@@ -1,5 +1,6 @@
 //! Fine-tuning on the bench: the switch of modes, what the words of its sentence open, and why Train waits.
 
+use crate::page::reactive::handler;
 use leptos::html;
 use leptos::prelude::*;
 
@@ -46,7 +47,7 @@ pub fn Modes() -> impl IntoView {
                 data-testid=testid
                 aria-pressed=move || (tunes.get() == finetune).to_string()
                 aria-disabled=move || (busy.get() && tunes.get() != finetune).then_some("true")
-                on:click=move |_| page.tune(Act::Mode(finetune))
+                on:click=handler(move |_| page.tune(Act::Mode(finetune)))
             >
                 {page.say(words)}
             </button>
@@ -93,7 +94,7 @@ pub fn Why() -> impl IntoView {
             return Some(
                 view! {
                     <p class="small dim aside" id="why">
-                        <button class="link" data-testid="finetune-scratch" on:click=move |_| page.tune(Act::Mode(false))>
+                        <button class="link" data-testid="finetune-scratch" on:click=handler(move |_| page.tune(Act::Mode(false)))>
                             {lang.train_one_first()}
                         </button>
                     </p>
@@ -115,7 +116,7 @@ pub fn Why() -> impl IntoView {
         let fewer = (!can).then(|| {
             view! {
                 {lang.more_to_draw(missing)}
-                <button class="link" data-testid="finetune-fewer" on:click=move |_| page.tune(Act::Fewer)>
+                <button class="link" data-testid="finetune-fewer" on:click=handler(move |_| page.tune(Act::Fewer))>
                     {lang.train_with_these(drawn)}
                 </button>
                 {if lang == Lang::En { "." } else { "。" }}
@@ -139,7 +140,7 @@ fn choices<T: Copy + PartialEq + Send + Sync + 'static>(
                     role="radio"
                     data-testid=testid
                     aria-checked=move || (chosen() == Some(value)).to_string()
-                    on:click=move |_| choose(value)
+                    on:click=handler(move |_| choose(value))
                 >
                     <b>{title}</b>
                     <span>{effect}</span>
@@ -187,7 +188,7 @@ pub fn StartChoices() -> impl IntoView {
                     .with(Vec::is_empty)
                     .then(|| {
                         view! {
-                            <button class="link" on:click=move |_| page.tune(Act::Mode(false))>
+                            <button class="link" on:click=handler(move |_| page.tune(Act::Mode(false)))>
                                 {page.say(Lang::train_one_first)}
                             </button>
                         }
@@ -336,7 +337,7 @@ pub fn DataChoices() -> impl IntoView {
                     autocomplete="off"
                     data-testid="class-names"
                     value=old_names
-                    on:change=move |event| name_classes(event_target_value(&event))
+                    on:change=handler(move |event| name_classes(event_target_value(&event)))
                 />
             </span>
         </div>
@@ -352,7 +353,7 @@ pub fn DataChoices() -> impl IntoView {
                                 role="radio"
                                 data-testid=format!("replay-{times}")
                                 aria-checked=move || (replay.get() == f64::from(times)).to_string()
-                                on:click=move |_| page.change_finetune(|finetune| finetune.replay = times.into())
+                                on:click=handler(move |_| page.change_finetune(|finetune| finetune.replay = times.into()))
                             >
                                 {times}
                             </button>
@@ -370,19 +371,19 @@ pub fn DataChoices() -> impl IntoView {
                     multiple
                     data-testid="set-import"
                     node_ref=files
-                    on:change=move |_| {
+                    on:change=handler(move |_| {
                         if let Some(input) = files.get_untracked() {
                             if let Some(list) = input.files() {
                                 pictures::open(page, (0..list.length()).filter_map(|at| list.get(at)).collect());
                             }
                             input.set_value("");
                         }
-                    }
+                    })
                 />
             </label>
             <Show when=move || matches!(chosen.get(), Some(Kind::Set(_)))>
                 " · "
-                <button class="link" data-testid="set-forget" on:click=move |_| page.tune(Act::ForgetSet)>
+                <button class="link" data-testid="set-forget" on:click=handler(move |_| page.tune(Act::ForgetSet))>
                     {page.say(Lang::forget_set)}
                 </button>
             </Show>
@@ -427,7 +428,7 @@ pub fn Lock(
                     class:free=learns
                     data-testid=format!("freeze-{layer}")
                     data-frozen=(!learns).to_string()
-                    on:click=move |_| page.word.set(Some(super::words::Token::Freeze))
+                    on:click=handler(move |_| page.word.set(Some(super::words::Token::Freeze)))
                 >
                     <svg viewBox="0 0 12 13" aria-hidden="true">
                         <path fill="currentColor" fill-rule="evenodd" d=path />

@@ -1,5 +1,6 @@
 //! The list of keys.
 
+use crate::page::reactive::handler;
 use leptos::prelude::*;
 
 use super::Page;
@@ -45,10 +46,10 @@ pub fn Keys() -> impl IntoView {
                             data-testid="keys-on"
                             role="switch"
                             aria-checked=move || on.get().to_string()
-                            on:click=move |_| {
+                            on:click=handler(move |_| {
                                 on.update(|on| *on = !*on);
                                 remember("keys", (!on.get_untracked()).then_some("off"));
-                            }
+                            })
                         ></button>
                     </span>
                 </div>

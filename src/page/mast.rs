@@ -7,7 +7,7 @@ use super::browser::{document, recall, remember, window};
 use super::settings::MOST_WORKERS;
 use super::state::{Action, DeviceChoice, PageState, Phase};
 use super::words::{Lang, Text, count};
-use crate::page::reactive::effect;
+use crate::page::reactive::{effect, handler};
 use crate::protocol::DeviceKind;
 
 /// Sizes of the root's text, in percent. All of the page is measured in it.
@@ -62,10 +62,10 @@ pub fn Mast() -> impl IntoView {
                         data-testid="language"
                         lang=move || if page.lang.get() == Lang::En { "zh" } else { "en" }
                         aria-label=page.say(Lang::other_name)
-                        on:click=move |_| {
+                        on:click=handler(move |_| {
                             page.lang.update(|lang| *lang = if *lang == Lang::En { Lang::Zh } else { Lang::En });
                             remember("language", Some(page.lang.get_untracked().code()));
-                        }
+                        })
                     >
                         {page.say(Lang::other)}
                     </button>
@@ -87,12 +87,12 @@ fn TextSize() -> impl IntoView {
             class="icon"
             data-testid="text-size"
             aria-label=page.say(Lang::larger_text)
-            on:click=move |_| {
+            on:click=handler(move |_| {
                 let at = TEXT_SIZES.iter().position(|known| *known == size.get_untracked()).unwrap_or(0);
                 let next = TEXT_SIZES[(at + 1) % TEXT_SIZES.len()];
                 remember("text-size", Some(next));
                 size.set(next.into());
-            }
+            })
         >
             <span aria-hidden="true" class="aa">
                 <span>"A"</span>
@@ -120,11 +120,11 @@ fn Theme() -> impl IntoView {
                 let lang = page.lang.get();
                 if dark() { lang.light_theme() } else { lang.dark_theme() }
             }
-            on:click=move |_| {
+            on:click=handler(move |_| {
                 let next = if dark() { "light" } else { "dark" };
                 remember("theme", Some(next));
                 chosen.set(Some(next.into()));
-            }
+            })
         >
             <svg viewBox="0 0 16 16" aria-hidden="true">
                 <path fill="currentColor" d="M8 1.2a6.8 6.8 0 1 0 0 13.6zM8 0a8 8 0 1 1 0 16A8 8 0 0 1 8 0z" />
@@ -179,7 +179,7 @@ fn DeviceChip() -> impl IntoView {
                 data-testid="device"
                 aria-haspopup="dialog"
                 aria-expanded=move || page.device_box.get().to_string()
-                on:click=move |_| page.device_box.update(|open| *open = !*open)
+                on:click=handler(move |_| page.device_box.update(|open| *open = !*open))
             >
                 {label}
             </button>
@@ -205,7 +205,7 @@ fn Workers() -> impl IntoView {
                 class="btn"
                 data-testid=count.map_or_else(|| "workers-auto".to_owned(), |count| format!("workers-{count}"))
                 aria-pressed=move || (asked.get() == count).to_string()
-                on:click=move |_| page.act(Action::UseWorkers(count))
+                on:click=handler(move |_| page.act(Action::UseWorkers(count)))
             >
                 {move || count.map_or_else(|| page.lang.get().workers_auto().to_owned(), |count| count.to_string())}
             </button>
@@ -239,10 +239,10 @@ pub fn DeviceChoices() -> impl IntoView {
                 data-testid=testid
                 aria-pressed=move || (choice.get() == this).to_string()
                 disabled=move || busy.get() || choice.get() == this
-                on:click=move |_| {
+                on:click=handler(move |_| {
                     page.device_box.set(false);
                     page.act(Action::UseDevice(this));
-                }
+                })
             >
                 {page.say(words)}
             </button>

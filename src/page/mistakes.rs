@@ -14,7 +14,7 @@ use super::state::{Action, PageState};
 use super::words::{Lang, count, decimal};
 use super::{Page, bold};
 use crate::data::SIDE;
-use crate::page::reactive::{Memo, effect, memo, rows};
+use crate::page::reactive::{Memo, effect, handler, memo, rows};
 use crate::training::exam::{ClassScore, Confusion};
 
 /// The room, once a test was taken.
@@ -162,8 +162,8 @@ fn Matrix(shared: Shared, mistakes: Memo<u32>) -> impl IntoView {
                     tabindex=move || if at.get() == (truth, read) { "0" } else { "-1" }
                     aria-label=label
                     style:--w=(!diagonal).then(|| format!("{:.0}%", darkness(images, most)))
-                    on:focus=move |_| at.set((truth, read))
-                    on:click=move |_| open(truth, read)
+                    on:focus=handler(move |_| at.set((truth, read)))
+                    on:click=handler(move |_| open(truth, read))
                 >
                     {(images > 0).then(|| count(images))}
                 </button>
@@ -224,7 +224,7 @@ fn Matrix(shared: Shared, mistakes: Memo<u32>) -> impl IntoView {
             aria-label=page.say(Lang::confusion_keys)
             data-testid="confusion"
             data-count=move || mistakes.get()
-            on:keydown=walk
+            on:keydown=handler(walk)
         >
             <caption>{page.say(Lang::confusion_caption)}</caption>
             <thead>
@@ -327,7 +327,7 @@ fn Cell(shared: Shared) -> impl IntoView {
         }
     };
     view! {
-        <div on:keydown=leave>
+        <div on:keydown=handler(leave)>
             <h3 class="cellhead">{title}</h3>
             <p class="small dim">{line}</p>
             <div
@@ -345,18 +345,18 @@ fn Cell(shared: Shared) -> impl IntoView {
                     class="btn"
                     data-testid="add-to-set"
                     aria-disabled=move || (chosen.get() == 0).then_some("true")
-                    on:click=move |_| page.act(Action::AddToSet)
+                    on:click=handler(move |_| page.act(Action::AddToSet))
                 >
                     {move || page.lang.get().add_to_set(chosen.get())}
                 </button>
-                <button class="link small" data-testid="choose-all" on:click=move |_| act(MistakesAction::ToggleAll)>
+                <button class="link small" data-testid="choose-all" on:click=handler(move |_| act(MistakesAction::ToggleAll))>
                     {move || {
                         let lang = page.lang.get();
                         if all_chosen.get() { lang.choose_none() } else { lang.choose_all() }
                     }}
                 </button>
                 <Show when=more>
-                    <button class="link small" data-testid="show-more" on:click=move |_| act(MistakesAction::More)>
+                    <button class="link small" data-testid="show-more" on:click=handler(move |_| act(MistakesAction::More))>
                         {page.say(Lang::show_more)}
                     </button>
                 </Show>
@@ -413,7 +413,7 @@ fn Picture(shared: Shared, shot: Shot) -> impl IntoView {
             class="shot"
             data-index=index
             aria-pressed=move || chosen.get().to_string()
-            on:click=move |_| page.act(Action::Mistakes(MistakesAction::Toggle(index)))
+            on:click=handler(move |_| page.act(Action::Mistakes(MistakesAction::Toggle(index))))
         >
             <span class="p">
                 <canvas class="ink" node_ref=canvas aria-hidden="true"></canvas>

@@ -45,7 +45,7 @@ use wasm_bindgen::JsCast;
 
 use self::browser::{OncePerFrame, after, document, now, recall, remember, window, write_address};
 use self::engine::Engine;
-use self::reactive::{Memo, effect, memo};
+use self::reactive::{Memo, effect, handler, memo};
 use self::settings::{Note, Settings};
 use self::state::sweep::SweepAction;
 use self::state::{Action, PageState, Phase, Request, WayOn};
@@ -285,7 +285,7 @@ pub fn App(
                 <span>{page.say(Lang::nothing_leaves)}</span>
                 <span>
                     "Rust · WebAssembly · burn. "
-                    <button class="link" data-testid="keys-open" on:click=move |_| page.keys.set(true)>
+                    <button class="link" data-testid="keys-open" on:click=handler(move |_| page.keys.set(true))>
                         {page.say(Lang::keyboard)}
                     </button>
                 </span>

@@ -6,7 +6,7 @@ use wasm_bindgen::JsCast;
 
 use super::Page;
 use super::words::{Lang, Text};
-use crate::page::reactive::effect;
+use crate::page::reactive::{effect, handler};
 
 /// A native modal dialog that follows a signal: the browser holds the focus inside, closes it on Esc and gives the
 /// focus back.
@@ -34,14 +34,14 @@ pub fn Modal(
             data-testid=testid
             aria-labelledby=format!("{testid}-title")
             node_ref=dialog
-            on:close=move |_| open.set(false)
-            on:click=move |event| {
+            on:close=handler(move |_| open.set(false))
+            on:click=handler(move |event: leptos::ev::MouseEvent| {
                 // The dialog itself is only hit outside of what it holds: on the backdrop.
                 let on_backdrop = event.target().map(JsCast::unchecked_into::<web_sys::Element>);
                 if on_backdrop.is_some_and(|target| target.tag_name() == "DIALOG") {
                     open.set(false);
                 }
-            }
+            })
         >
             <div class="drawer">
                 <header>
@@ -50,7 +50,7 @@ pub fn Modal(
                         class="icon"
                         data-testid=format!("{testid}-close")
                         aria-label=page.say(Lang::close)
-                        on:click=move |_| open.set(false)
+                        on:click=handler(move |_| open.set(false))
                     >
                         "✕"
                     </button>

@@ -11,7 +11,7 @@ use super::settings::Field;
 use super::state::Action;
 use super::state::keep::KeepAction;
 use super::words::{Lang, Text, count, percent};
-use crate::page::reactive::{effect, memo, rows};
+use crate::page::reactive::{effect, handler, memo, rows};
 use crate::shelf::{MAX_NAME, ModelCard, ModelId, UNDO_MS};
 use crate::training::{History, RunConfig};
 
@@ -85,7 +85,7 @@ fn Row(card: ModelCard, renaming: RwSignal<Option<ModelId>>) -> impl IntoView {
                 <td></td>
                 <td colspan="6">
                     {move || page.lang.get().was_deleted(&name)} " "
-                    <button class="link" data-testid=format!("model-undo-{}", id.0) on:click=undo>
+                    <button class="link" data-testid=format!("model-undo-{}", id.0) on:click=handler(undo)>
                         {page.say(Lang::undo)}
                     </button>
                 </td>
@@ -118,7 +118,7 @@ fn Row(card: ModelCard, renaming: RwSignal<Option<ModelId>>) -> impl IntoView {
                     data-testid=format!("model-choose-{}", id.0)
                     aria-label=label(Lang::compare)
                     prop:checked=move || chosen.get()
-                    on:change=move |_| act(KeepAction::Choose(id))
+                    on:change=handler(move |_| act(KeepAction::Choose(id)))
                 />
             </td>
             <td class="name">
@@ -156,7 +156,7 @@ fn Row(card: ModelCard, renaming: RwSignal<Option<ModelId>>) -> impl IntoView {
                     data-testid=format!("model-open-{}", id.0)
                     aria-label=label(Lang::open_model)
                     disabled=move || open.get() || !can_open.get()
-                    on:click=move |_| act(KeepAction::Open(id))
+                    on:click=handler(move |_| act(KeepAction::Open(id)))
                 >
                     {move || {
                         let lang = page.lang.get();
@@ -167,7 +167,7 @@ fn Row(card: ModelCard, renaming: RwSignal<Option<ModelId>>) -> impl IntoView {
                     class="link"
                     data-testid=format!("model-rename-{}", id.0)
                     aria-label=label(Lang::rename)
-                    on:click=move |_| renaming.set(Some(id))
+                    on:click=handler(move |_| renaming.set(Some(id)))
                 >
                     {page.say(Lang::rename)}
                 </button>
@@ -176,7 +176,7 @@ fn Row(card: ModelCard, renaming: RwSignal<Option<ModelId>>) -> impl IntoView {
                     class="link"
                     data-testid=format!("model-delete-{}", id.0)
                     aria-label=label(Lang::delete)
-                    on:click=delete
+                    on:click=handler(delete)
                 >
                     {page.say(Lang::delete)}
                 </button>
@@ -226,8 +226,8 @@ fn Rename(id: ModelId, name: String, renaming: RwSignal<Option<ModelId>>) -> imp
                 maxlength=MAX_NAME
                 aria-label=page.say(Lang::model_name)
                 data-testid=format!("model-name-{}", id.0)
-                on:keydown=keys
-                on:blur=move |_| take()
+                on:keydown=handler(keys)
+                on:blur=handler(move |_| take())
             />
         </span>
     }
@@ -257,7 +257,7 @@ fn Comparison() -> impl IntoView {
                     class="btn"
                     data-testid="model-compare"
                     aria-expanded=move || shown.get().to_string()
-                    on:click=move |_| shown.update(|shown| *shown = !*shown)
+                    on:click=handler(move |_| shown.update(|shown| *shown = !*shown))
                 >
                     {move || {
                         let lang = page.lang.get();
@@ -446,7 +446,7 @@ fn Room() -> impl IntoView {
                     view! {
                         <p>
                             {page.say(Lang::persist_why)} " "
-                            <button class="link" data-testid="persist" on:click=ask>
+                            <button class="link" data-testid="persist" on:click=handler(ask)>
                                 {page.say(Lang::ask_persist)}
                             </button>
                         </p>

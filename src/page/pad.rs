@@ -13,7 +13,7 @@ use super::state::{Action, Answer, PageState};
 use super::words::{Lang, class_name};
 use crate::data::drawing::{BOX, Bitmap, Crop, Point, RASTER, Stages, normalize, rasterize};
 use crate::data::{CLASSES, SIDE};
-use crate::page::reactive::{Memo, effect, memo, on_change};
+use crate::page::reactive::{Memo, effect, handler, memo, on_change};
 use crate::web::field;
 
 /// The pen's width as a share of the pad's side.
@@ -216,13 +216,13 @@ pub fn Try() -> impl IntoView {
                         class="icon wide-icon"
                         class:gone=move || empty.get()
                         data-testid="pad-clear"
-                        on:click=move |_| {
+                        on:click=handler(move |_| {
                             if shown.get_untracked() {
                                 page.act(Action::Digits(Act::SkipPicture));
                             } else {
                                 clear();
                             }
-                        }
+                        })
                     >
                         {move || {
                             let lang = page.lang.get();
@@ -238,13 +238,13 @@ pub fn Try() -> impl IntoView {
                         role="application"
                         aria-label=page.say(Lang::pad)
                         node_ref=pad
-                        on:pointerdown=down
-                        on:pointermove=moved
-                        on:pointerup=up
-                        on:pointercancel=up
-                        on:lostpointercapture=up
-                        on:keydown=keyed
-                        on:blur=move |_| pen.set(None)
+                        on:pointerdown=handler(down)
+                        on:pointermove=handler(moved)
+                        on:pointerup=handler(up)
+                        on:pointercancel=handler(up)
+                        on:lostpointercapture=handler(up)
+                        on:keydown=handler(keyed)
+                        on:blur=handler(move |_| pen.set(None))
                     >
                         <canvas node_ref=ink aria-hidden="true"></canvas>
                         <canvas class="picture" class:gone=move || !shown.get() node_ref=picture aria-hidden="true"></canvas>

@@ -111,6 +111,11 @@ pub fn on_change(count: impl Fn() -> u32 + 'static, work: impl Fn() + 'static) {
     });
 }
 
+/// What is done at an event of an element: `on:click=handler(move |_| …)`.
+pub fn handler<E: 'static>(work: impl FnMut(E) + 'static) -> Box<dyn FnMut(E)> {
+    Box::new(work)
+}
+
 /// A view for each item. It stays while an item of its key stays: what the view depends on and doesn't follow itself
 /// belongs into the key.
 pub fn rows<T: Send + 'static, K: Hash, V: IntoView + 'static>(

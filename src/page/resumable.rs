@@ -1,5 +1,6 @@
 //! The run of an earlier visit that can go on, and the bar that says what is wrong with the storage.
 
+use crate::page::reactive::handler;
 use leptos::prelude::*;
 
 use super::Page;
@@ -35,7 +36,7 @@ pub fn Resumable() -> impl IntoView {
                         class="btn primary"
                         data-testid="resume"
                         disabled=move || !can.get()
-                        on:click=move |_| page.act(Action::Keep(KeepAction::Resume))
+                        on:click=handler(move |_| page.act(Action::Keep(KeepAction::Resume)))
                     >
                         <svg viewBox="0 0 16 16" aria-hidden="true">
                             <path fill="currentColor" d=PLAY />
@@ -46,7 +47,7 @@ pub fn Resumable() -> impl IntoView {
                         class="btn big"
                         data-testid="train"
                         disabled=move || !can.get()
-                        on:click=move |_| page.act(Action::Train)
+                        on:click=handler(move |_| page.act(Action::Train))
                     >
                         {page.say(Lang::start_afresh)}
                     </button>
@@ -86,9 +87,9 @@ pub fn Storage() -> impl IntoView {
                             <button
                                 class="btn"
                                 data-testid="storage-save"
-                                on:click=move |_| {
+                                on:click=handler(move |_| {
                                     page.act(Action::Files(files::Act::Export(FileKind::Safetensors, None)));
-                                }
+                                })
                             >
                                 {page.say(Lang::save_to_file)}
                             </button>
@@ -96,7 +97,7 @@ pub fn Storage() -> impl IntoView {
                         <button
                             class="btn"
                             data-testid="storage-dismiss"
-                            on:click=move |_| page.act(Action::Keep(KeepAction::Dismiss))
+                            on:click=handler(move |_| page.act(Action::Keep(KeepAction::Dismiss)))
                         >
                             {page.say(Lang::dismiss)}
                         </button>

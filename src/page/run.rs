@@ -8,7 +8,7 @@ use super::state::{Action, Activity, PageState, Phase, finetune};
 use super::words::{Lang, Text};
 use super::{Page, bold, browser, speed_key};
 use crate::page::number;
-use crate::page::reactive::{memo, rows};
+use crate::page::reactive::{handler, memo, rows};
 
 /// The longest run whose epochs each get a segment of their own.
 const MOST_SEGMENTS: u32 = 20;
@@ -140,7 +140,7 @@ pub fn Run() -> impl IntoView {
                 class="btn big"
                 data-testid=button.id
                 disabled=!button.enabled
-                on:click=move |_| page.act(button.action.clone())
+                on:click=handler(move |_| page.act(button.action.clone()))
             >
                 {(!button.icon.is_empty())
                     .then(|| {
@@ -164,7 +164,7 @@ pub fn Run() -> impl IntoView {
                 // and Pause can be pressed again in a moment.
                 disabled=move || enabled() == Some(("train", false))
                 aria-disabled=move || enabled().is_some_and(|(_, enabled)| !enabled).then_some("true")
-                on:click=move |_| page.primary()
+                on:click=handler(move |_| page.primary())
             >
                 <svg viewBox="0 0 16 16" aria-hidden="true" class:none=move || read(|button| button.icon) == Some("")>
                     <path fill="currentColor" d=move || read(|button| button.icon) />

@@ -1,5 +1,6 @@
 //! The charts as files: a picture or the numbers, as ordinary downloads.
 
+use crate::page::reactive::handler;
 use leptos::html;
 use leptos::prelude::*;
 use wasm_bindgen::closure::Closure;
@@ -58,22 +59,22 @@ pub fn Save(look: Look) -> impl IntoView {
             <button
                 class="link"
                 data-testid=testid
-                on:click=move |_| {
+                on:click=handler(move |_| {
                     save(page, look, kind);
                     close();
-                }
+                })
             >
                 {page.say(words)}
             </button>
         }
     };
     view! {
-        <span class="savebox" node_ref=place on:keydown=leave>
+        <span class="savebox" node_ref=place on:keydown=handler(leave)>
             <button
                 node_ref=button
                 data-testid="chart-save"
                 aria-expanded=move || open.get().to_string()
-                on:click=move |_| open.update(|open| *open = !*open)
+                on:click=handler(move |_| open.update(|open| *open = !*open))
             >
                 {page.say(Lang::save)}
             </button>

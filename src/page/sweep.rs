@@ -9,7 +9,7 @@ use super::browser::document;
 use super::state::sweep::{Column, Form, SweepAction, order};
 use super::state::{Action, PageState, Phase};
 use super::words::{Lang, percent};
-use crate::page::reactive::{effect, rows};
+use crate::page::reactive::{effect, handler, rows};
 use crate::training::sweep::{Search, Setting, TrialState};
 
 /// A field of the form.
@@ -90,7 +90,7 @@ pub fn Tuning() -> impl IntoView {
                 class="btn"
                 data-testid=testid
                 aria-pressed=move || (search.get() == kind).to_string()
-                on:click=move |_| fill(page, |form| form.search = kind)
+                on:click=handler(move |_| fill(page, |form| form.search = kind))
             >
                 {move || page.lang.get().search_name(kind)}
             </button>
@@ -124,10 +124,10 @@ pub fn Tuning() -> impl IntoView {
             class="btn"
             data-testid="sweep-start"
             disabled=move || !ready()
-            on:click=move |_| {
+            on:click=handler(move |_| {
                 page.act(Action::Tune(SweepAction::Start));
                 page.sheet.set(false);
-            }
+            })
         >
             {page.say(Lang::sweep_start)}
         </button>
@@ -152,7 +152,7 @@ fn Entry(field: Slot) -> impl IntoView {
                     autocomplete="off"
                     data-testid=format!("sweep-{}", field.name())
                     prop:value=move || text.get()
-                    on:input=move |event| fill(page, |form| field.fill(form, event_target_value(&event)))
+                    on:input=handler(move |event| fill(page, |form| field.fill(form, event_target_value(&event))))
                 />
             </span>
         </div>
@@ -256,14 +256,14 @@ fn Table() -> impl IntoView {
             <th scope="col" class=class aria-sort=sort>
                 <button
                     data-testid=testid
-                    on:click=move |_| {
+                    on:click=handler(move |_| {
                         sorted
                             .update(|(now, descending)| {
                                 // The best first, everything else from its beginning; once more turns it round.
                                 *descending = if *now == column { !*descending } else { column == Column::Score };
                                 *now = column;
                             })
-                    }
+                    })
                 >
                     {words}
                 </button>
@@ -313,7 +313,7 @@ fn Row(index: usize) -> impl IntoView {
     let values = trial.with_untracked(|trial| trial.as_ref().map(|trial| trial.values.clone()).unwrap_or_default());
     let number = index + 1;
     view! {
-        <tr class:pale=pale class:best=move || is_best.get() class:on=move || opened.get() on:click=move |_| open(page, index)>
+        <tr class:pale=pale class:best=move || is_best.get() class:on=move || opened.get() on:click=handler(move |_| open(page, index))>
             <th scope="row">
                 <button
                     class="link"

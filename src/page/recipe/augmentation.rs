@@ -10,7 +10,7 @@ use crate::data::augment::Change;
 use crate::page::Page;
 use crate::page::number;
 use crate::page::pad::put_pixels;
-use crate::page::reactive::{effect, memo};
+use crate::page::reactive::{effect, handler, memo};
 use crate::page::settings::{Field, mixture};
 use crate::page::state::Action;
 use crate::page::words::Lang;
@@ -27,9 +27,9 @@ pub fn Augmentation() -> impl IntoView {
                 class="btn"
                 data-testid=format!("augment-{name}")
                 aria-pressed=move || (chosen.get() == Some(*name)).to_string()
-                on:click=move |_| {
+                on:click=handler(move |_| {
                     let _ = change(page, |settings| Field::Augment.set(settings, name));
-                }
+                })
             >
                 {move || page.lang.get().choice(Field::Augment, name)}
             </button>
@@ -102,7 +102,7 @@ fn Preview() -> impl IntoView {
                     {page.say(Lang::preview_waits)}
                 </p>
             </div>
-            <button class="link tiny" data-testid="augment-again" on:click=move |_| rolled.update(|rolled| *rolled += 1)>
+            <button class="link tiny" data-testid="augment-again" on:click=handler(move |_| rolled.update(|rolled| *rolled += 1))>
                 {page.say(Lang::roll_again)}
             </button>
         </div>
@@ -217,11 +217,11 @@ fn Slider(
             disabled=move || off.get()
             prop:value=move || value.get().to_string()
             style:--v=move || format!("{:.1}%", 100.0 * value.get() / most)
-            on:input=move |event| {
+            on:input=handler(move |event| {
                 if let Some(value) = number::read(&event_target_value(&event)) {
                     set.run(value);
                 }
-            }
+            })
         />
     }
 }

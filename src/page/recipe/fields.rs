@@ -4,7 +4,7 @@ use leptos::html;
 use leptos::prelude::*;
 
 use crate::page::Page;
-use crate::page::reactive::Memo;
+use crate::page::reactive::{Memo, handler};
 use crate::page::settings::{Bounds, Field, is_changed};
 use crate::page::state::{Action, Phase};
 use crate::page::words::Lang;
@@ -72,7 +72,7 @@ pub fn Setting(field: Field, place: Place) -> impl IntoView {
                     id=id.clone()
                     aria-checked=move || value.get()
                     data-testid=testid
-                    on:click=move |_| set.run(if value.get_untracked() == "true" { "false" } else { "true" }.into())
+                    on:click=handler(move |_| set.run(if value.get_untracked() == "true" { "false" } else { "true" }.into()))
                 ></button>
             </span>
         }
@@ -99,7 +99,7 @@ pub fn Setting(field: Field, place: Place) -> impl IntoView {
                         <button
                             class="reset"
                             data-testid="seed-new"
-                            on:click=move |_| set.run(((js_sys::Math::random() * 1e6) as u32).to_string())
+                            on:click=handler(move |_| set.run(((js_sys::Math::random() * 1e6) as u32).to_string()))
                         >
                             {page.say(Lang::new_seed)}
                         </button>
@@ -168,15 +168,15 @@ pub fn Entry(
             aria-label=move || name.get()
             aria-invalid=move || error.with(Option::is_some).then_some("true")
             prop:value=move || value.get()
-            on:change=move |event| take(event_target_value(&event))
-            on:keydown=move |event| {
+            on:change=handler(move |event| take(event_target_value(&event)))
+            on:keydown=handler(move |event: leptos::ev::KeyboardEvent| {
                 if event.key() == "Enter" && let Some(entered) = entered {
                     take(event_target_value(&event));
                     if error.with_untracked(Option::is_none) {
                         entered.run(());
                     }
                 }
-            }
+            })
         />
     }
 }
@@ -193,7 +193,7 @@ fn Choice(field: Field, id: String, testid: String, value: Memo<String>, set: Ca
         }
     });
     view! {
-        <select id=id data-testid=testid on:change=move |event| set.run(event_target_value(&event))>
+        <select id=id data-testid=testid on:change=handler(move |event| set.run(event_target_value(&event)))>
             {options.collect::<Vec<_>>()}
         </select>
     }
@@ -215,7 +215,7 @@ fn Reset(field: Field, changed: Memo<bool>, set: Callback<String>) -> impl IntoV
                     class="reset"
                     data-testid=format!("reset-{}", field.name())
                     aria-label=move || page.lang.get().back_to(&words())
-                    on:click=move |_| set.run(default())
+                    on:click=handler(move |_| set.run(default()))
                 >
                     {words}
                 </button>

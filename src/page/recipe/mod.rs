@@ -6,6 +6,7 @@ mod network;
 mod schedule;
 mod sheet;
 
+use crate::page::reactive::handler;
 use leptos::html;
 use leptos::prelude::*;
 use wasm_bindgen::JsCast;
@@ -125,7 +126,7 @@ pub fn Recipe() -> impl IntoView {
                     class="link all"
                     class:changed=move || others.get()
                     data-testid="recipe-open"
-                    on:click=move |_| page.sheet.set(true)
+                    on:click=handler(move |_| page.sheet.set(true))
                 >
                     {page.say(Lang::all_settings)}
                 </button>
@@ -147,7 +148,7 @@ fn Word(token: Token, text: String) -> impl IntoView {
             data-testid=token.testid()
             aria-haspopup="dialog"
             aria-expanded=move || (page.word.get() == Some(token)).to_string()
-            on:click=move |_| page.word.update(|open| *open = if *open == Some(token) { None } else { Some(token) })
+            on:click=handler(move |_| page.word.update(|open| *open = if *open == Some(token) { None } else { Some(token) }))
         >
             {text}
         </button>
@@ -163,7 +164,7 @@ fn Unfit(testid: &'static str) -> impl IntoView {
         error.get().map(|error| {
             let way = page.state.with_untracked(|state| repair(&state.settings.network, &error)).map(|(way, _)| {
                 view! {
-                    <button class="link" data-testid=format!("{testid}-repair") on:click=move |_| mend(page)>
+                    <button class="link" data-testid=format!("{testid}-repair") on:click=handler(move |_| mend(page))>
                         {page.lang.get().repair(way)}
                     </button>
                 }
@@ -234,11 +235,11 @@ fn Popover(token: Token) -> impl IntoView {
             <button
                 class="link"
                 data-testid="recipe-more"
-                on:click=move |_| {
+                on:click=handler(move |_| {
                     page.word.set(None);
                     page.group.set(Some(group));
                     page.sheet.set(true);
-                }
+                })
             >
                 {page.say(words)}
             </button>

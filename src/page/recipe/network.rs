@@ -11,7 +11,7 @@ use crate::model::summary::{MAX_CONVOLUTIONS, MAX_DENSE, MAX_WIDTH, summarize};
 use crate::model::{Convolution, NetworkConfig, NetworkError, Padding};
 use crate::page::Page;
 use crate::page::browser::{after, document};
-use crate::page::reactive::{memo, rows};
+use crate::page::reactive::{handler, memo, rows};
 use crate::page::settings::layers::KERNELS;
 use crate::page::settings::{Bounds, Field, bounded, is_changed};
 use crate::page::words::{Lang, count};
@@ -71,7 +71,7 @@ pub fn Editor() -> impl IntoView {
                 class="link"
                 data-testid="network-add-convolution"
                 disabled=move || convolutions.get() == MAX_CONVOLUTIONS
-                on:click=move |_| {
+                on:click=handler(move |_| {
                     edit(
                         page,
                         |network| {
@@ -79,7 +79,7 @@ pub fn Editor() -> impl IntoView {
                             network.convolutions.push(Convolution::new(filters, false));
                         },
                     )
-                }
+                })
             >
                 {page.say(Lang::add_convolution)}
             </button>
@@ -96,7 +96,7 @@ pub fn Editor() -> impl IntoView {
                 class="link"
                 data-testid="network-add-dense"
                 disabled=move || dense.get() == MAX_DENSE
-                on:click=move |_| edit(page, |network| network.dense.push(64))
+                on:click=handler(move |_| edit(page, |network| network.dense.push(64)))
             >
                 {page.say(Lang::add_dense)}
             </button>
@@ -104,10 +104,10 @@ pub fn Editor() -> impl IntoView {
                 class="link"
                 data-testid="reset-network"
                 hidden=move || !changed.get()
-                on:click=move |_| {
+                on:click=handler(move |_| {
                     let usual = RunConfig::default().network;
                     edit(page, |network| (network.convolutions, network.dense) = (usual.convolutions, usual.dense));
-                }
+                })
             >
                 {page.say(Lang::default_layers)}
             </button>
@@ -183,11 +183,11 @@ fn Block(index: usize) -> impl IntoView {
                     {page.say(Lang::kernel)} <span class="in">
                         <select
                             data-testid=id("kernel")
-                            on:change=move |event| {
+                            on:change=handler(move |event| {
                                 if let Ok(kernel) = event_target_value(&event).parse() {
                                     set(|block, kernel| block.kernel = kernel, kernel);
                                 }
-                            }
+                            })
                         >
                             {kernels.into_iter().collect::<Vec<_>>()}
                         </select>
@@ -197,7 +197,7 @@ fn Block(index: usize) -> impl IntoView {
                     {page.say(Lang::padding)} <span class="in">
                         <select
                             data-testid=id("padding")
-                            on:change=move |event| {
+                            on:change=handler(move |event| {
                                 let valid = event_target_value(&event) == "valid";
                                 set(
                                     |block, valid| {
@@ -205,7 +205,7 @@ fn Block(index: usize) -> impl IntoView {
                                     },
                                     valid.into(),
                                 );
-                            }
+                            })
                         >
                             <option value="same" prop:selected=move || block.get().padding == Padding::Same>
                                 {page.say(Lang::padding_same)}
@@ -224,9 +224,9 @@ fn Block(index: usize) -> impl IntoView {
                             role="switch"
                             aria-checked=move || block.get().pool.to_string()
                             data-testid=id("pool")
-                            on:click=move |_| {
+                            on:click=handler(move |_| {
                                 set(|block, pool| block.pool = pool == 1, (!block.get_untracked().pool).into());
-                            }
+                            })
                         ></button>
                     </span>
                 </label>
@@ -319,7 +319,7 @@ fn Handles(kind: Kind, index: usize) -> impl IntoView {
                 data-testid=testid(index, "up")
                 aria-label=move || page.lang.get().move_layer(&title(), true)
                 aria-disabled=(index == 0).then_some("true")
-                on:click=move |_| shift(true)
+                on:click=handler(move |_| shift(true))
             >
                 "↑"
             </button>
@@ -328,7 +328,7 @@ fn Handles(kind: Kind, index: usize) -> impl IntoView {
                 data-testid=testid(index, "down")
                 aria-label=move || page.lang.get().move_layer(&title(), false)
                 aria-disabled=move || (index + 1 >= len.get()).then_some("true")
-                on:click=move |_| shift(false)
+                on:click=handler(move |_| shift(false))
             >
                 "↓"
             </button>
@@ -336,7 +336,7 @@ fn Handles(kind: Kind, index: usize) -> impl IntoView {
                 class="icon"
                 data-testid=testid(index, "remove")
                 aria-label=move || page.lang.get().remove_layer(&title())
-                on:click=remove
+                on:click=handler(remove)
             >
                 "✕"
             </button>

@@ -14,7 +14,7 @@ use crate::page::Page;
 use crate::page::browser::after;
 use crate::page::mast::DeviceChoices;
 use crate::page::modal::Modal;
-use crate::page::reactive::effect;
+use crate::page::reactive::{effect, handler};
 use crate::page::settings::{Field, is_changed};
 use crate::page::state::{Action, PageState};
 use crate::page::sweep::Tuning;
@@ -130,9 +130,9 @@ pub fn Sheet() -> impl IntoView {
                 <button
                     class="link"
                     data-testid="recipe-reset"
-                    on:click=move |_| {
+                    on:click=handler(move |_| {
                         page.act(Action::Configure(page.state.with_untracked(|state| state.settings.defaults())));
-                    }
+                    })
                 >
                     {page.say(Lang::back_to_defaults)}
                 </button>
@@ -171,10 +171,10 @@ fn Folded(group: Group, children: Children) -> impl IntoView {
             node_ref=details
             data-testid=format!("group-{}", group.name())
             prop:open=move || open.get()
-            on:toggle=move |event| {
+            on:toggle=handler(move |event: leptos::ev::Event| {
                 let details = event.target().map(JsCast::unchecked_into::<Element>);
                 open.set(details.is_some_and(|details| details.has_attribute("open")));
-            }
+            })
         >
             <summary>
                 {page.say(group.title())} <span class:wrong=move || unfit.get()>{move || summary.get()}</span>
