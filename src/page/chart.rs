@@ -22,7 +22,7 @@ use super::state::past::PastRun;
 use super::state::{PageState, Run};
 use super::words::{Lang, Text, decimal, percent};
 use crate::page::number;
-use crate::page::reactive::{Memo, effect, handler, memo};
+use crate::page::reactive::{Memo, effect, handler, live, memo};
 
 /// How the user wants the lines.
 #[derive(Clone, Copy)]
@@ -167,7 +167,7 @@ fn Compare(look: Look) -> impl IntoView {
     // The latest number tells that there is another one; the runs themselves are not compared with every picture.
     let latest = page.slice(|state| state.past.runs().last().map(|past| past.number));
     let present = page.slice(|state| state.run.as_ref().map(|run| run.config.clone()));
-    move || {
+    live(move || {
         latest.track();
         let (lang, Some(present)) = (page.lang.get(), present.get()) else { return None };
         let runs: Vec<_> = page.state.with_untracked(|state| state.past.runs().iter().rev().cloned().collect());
@@ -203,7 +203,7 @@ fn Compare(look: Look) -> impl IntoView {
                 </div>
             }
         })
-    }
+    })
 }
 
 /// A value as the charts write it.
@@ -286,7 +286,7 @@ fn Chart(measure: Measure, look: Look) -> impl IntoView {
     canvas.on_load(move |canvas| watch(&canvas, draw, visible));
 
     let x = move |place: f32| format!("{:.2}%", place * 100.0);
-    let grid = move || {
+    let grid = live(move || {
         let axis = axis.get();
         let tick = |(value, label): (f32, String)| {
             let y = x(axis.place(value));
@@ -296,8 +296,8 @@ fn Chart(measure: Measure, look: Look) -> impl IntoView {
             }
         };
         axis.ticks().into_iter().map(tick).collect::<Vec<_>>()
-    };
-    let columns = move || {
+    });
+    let columns = live(move || {
         let epochs = epochs.get();
         let ticks = span.get().ticks(epochs);
         let count = ticks.len();
@@ -314,8 +314,8 @@ fn Chart(measure: Measure, look: Look) -> impl IntoView {
                 }
             })
             .collect::<Vec<_>>()
-    };
-    let validated = move || {
+    });
+    let validated = live(move || {
         let (axis, span, scores, epochs) = (axis.get(), span.get(), scores.get(), epochs.get() as f32);
         let place = |(epoch, value): &(u32, f32)| (span.place(*epoch as f32 / epochs), axis.place(*value));
         let places: Vec<_> = scores.iter().map(place).collect();
@@ -342,9 +342,9 @@ fn Chart(measure: Measure, look: Look) -> impl IntoView {
             {dots}
             {best}
         }
-    };
+    });
     // The name of an earlier run stands at the end of its line.
-    let names = move || {
+    let names = live(move || {
         let (axis, span, lang) = (axis.get(), span.get(), page.lang.get());
         let name = |(number, line): &(u32, Vec<(f32, f32)>)| {
             let (along, value) = *line.iter().rev().find(|(along, _)| span.place(*along) <= 1.0)?;
@@ -359,8 +359,8 @@ fn Chart(measure: Measure, look: Look) -> impl IntoView {
             })
         };
         compared.get().iter().filter_map(name).collect::<Vec<_>>()
-    };
-    let broken = move || {
+    });
+    let broken = live(move || {
         let lang = page.lang.get();
         faults
             .get()
@@ -376,7 +376,7 @@ fn Chart(measure: Measure, look: Look) -> impl IntoView {
                 }
             })
             .collect::<Vec<_>>()
-    };
+    });
     let hovered = move || {
         let index = look.at.get()?;
         let _ = points.get();
@@ -389,9 +389,10 @@ fn Chart(measure: Measure, look: Look) -> impl IntoView {
             (0.0..=1.0).contains(&place).then_some((place, rows))
         })
     };
-    let cross =
-        move || hovered().map(|(place, _)| view! { <line class="cross" x1=x(place) x2=x(place) y1="0" y2="100%" /> });
-    let tip = move || {
+    let cross = live(move || {
+        hovered().map(|(place, _)| view! { <line class="cross" x1=x(place) x2=x(place) y1="0" y2="100%" /> })
+    });
+    let tip = live(move || {
         let lang = page.lang.get();
         let (place, rows) = hovered()?;
         let first = lang.at_batch(f64::from(rows.epoch), rows.batch);
@@ -412,7 +413,7 @@ fn Chart(measure: Measure, look: Look) -> impl IntoView {
                 {validation}
             </div>
         })
-    };
+    });
     let to_point = move |place: f32| {
         page.state.with_untracked(|state| {
             let run = state.run.as_ref()?;
@@ -460,7 +461,7 @@ fn Chart(measure: Measure, look: Look) -> impl IntoView {
             look.values(measure).set(Some(axis.get_untracked().part(from, to)));
         }
     };
-    let chosen_part = move || {
+    let chosen_part = live(move || {
         let part = drag.get().and_then(chosen)?;
         let ((left, right), (top, bottom)) = (part.across.unwrap_or((0.0, 1.0)), part.down.unwrap_or((0.0, 1.0)));
         Some(view! {
@@ -472,7 +473,7 @@ fn Chart(measure: Measure, look: Look) -> impl IntoView {
                 style:--h=x(bottom - top)
             ></div>
         })
-    };
+    });
     let hovered_place = move || untrack(hovered).map(|(place, _)| place);
     let walk = move |event: leptos::ev::KeyboardEvent| {
         let (count, batches) = page.state.with_untracked(|state| {
@@ -633,7 +634,7 @@ fn hover_box(run: &Run, measure: Measure, step: u32, raw: f32, smooth: Option<f3
 fn Keys(measure: Measure, latest: RwSignal<Option<f32>>, scores: Memo<Vec<(u32, f32)>>) -> impl IntoView {
     let page = expect_context::<Page>();
     let tuned = page.slice(|state| state.run.as_ref().is_some_and(|run| run.config.finetune.is_some()));
-    move || {
+    live(move || {
         let lang = page.lang.get();
         let training = latest.get()?;
         let validation = scores.with(|scores| scores.last().copied()).map(|(_, value)| {
@@ -660,7 +661,7 @@ fn Keys(measure: Measure, latest: RwSignal<Option<f32>>, scores: Memo<Vec<(u32, 
                 {validation}
             </span>
         })
-    }
+    })
 }
 
 /// The epochs as a table: on show when asked for, and always there for those who hear the page.
@@ -702,7 +703,7 @@ fn Table(look: Look) -> impl IntoView {
                 <thead>
                     {page.heads(heads)}
                 </thead>
-                <tbody>{move || rows.get().into_iter().flatten().map(row).collect::<Vec<_>>()}</tbody>
+                <tbody>{live(move || rows.get().into_iter().flatten().map(row).collect::<Vec<_>>())}</tbody>
             </table>
         </div>
     }

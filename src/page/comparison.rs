@@ -1,6 +1,6 @@
 //! Before and after: what fine-tuning changed on the user's own data, and what it forgot.
 
-use crate::page::reactive::handler;
+use crate::page::reactive::{handler, live};
 use leptos::html;
 use leptos::prelude::*;
 
@@ -25,10 +25,10 @@ pub fn BeforeAndAfter() -> impl IntoView {
     let shown = page.slice(|state| state.tuning.shown_arm().map(|_| (state.tuning.version, state.tuning.shown)));
     view! {
         <section class="sec" id="before-after" data-testid="comparison" hidden=move || shown.get().is_none()>
-            {move || {
+            {live(move || {
                 page.lang.track();
                 shown.get().map(|_| view! { <Room /> })
-            }}
+            })}
         </section>
     }
 }
@@ -262,7 +262,7 @@ fn Forgotten(pair: BeforeAfter, classes: Vec<String>) -> impl IntoView {
     let open = page.slice(|state| state.tuning.forgotten.is_some());
     let class = move |class: u8| classes.get(usize::from(class)).cloned().unwrap_or_default();
     let all = pair.changes().0.len();
-    let shots = move || {
+    let shots = live(move || {
         let lang = page.lang.get();
         let _ = here.get();
         let images = page.state.with_untracked(|state| state.tuning.forgotten.clone().unwrap_or_default());
@@ -283,7 +283,7 @@ fn Forgotten(pair: BeforeAfter, classes: Vec<String>) -> impl IntoView {
                 }
             })
             .collect::<Vec<_>>()
-    };
+    });
     let more = all.saturating_sub(FORGOTTEN);
     view! {
         <div hidden=move || !open.get() data-testid="forgotten">

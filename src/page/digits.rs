@@ -12,7 +12,7 @@ use super::state::digits::Act;
 use super::words::Lang;
 use super::{Page, pictures};
 use crate::data::SIDE;
-use crate::page::reactive::{handler, on_change, rows};
+use crate::page::reactive::{handler, live, on_change, rows};
 use crate::training::collection::WANTED;
 
 /// Samples of a class that are shown; the rest is counted.
@@ -47,7 +47,7 @@ pub fn Labels() -> impl IntoView {
         stop.set(next);
         focus(&format!("label-{next}"));
     };
-    move || {
+    live(move || {
         let keys = classes.get().into_iter().enumerate().map(|(label, name)| {
             let spoken = name.clone();
             view! {
@@ -68,7 +68,7 @@ pub fn Labels() -> impl IntoView {
             }
         });
         keys.collect::<Vec<_>>()
-    }
+    })
 }
 
 fn focus(testid: &str) {
@@ -103,7 +103,7 @@ pub fn LabelLine() -> impl IntoView {
     );
     view! {
         <div class="wrongline" data-testid="label-line">
-            {move || {
+            {live(move || {
                 let lang = page.lang.get();
                 let gathered = gathered.get().map(|(drawn, wanted)| {
                     view! { <span data-testid="gathered">{lang.drawn_of(drawn, wanted)}</span> }
@@ -124,9 +124,9 @@ pub fn LabelLine() -> impl IntoView {
                         answered.then(|| if named { lang.wrong_press_class() } else { lang.wrong_press() })
                     });
                 view! { {gathered} {latest} {hint} }
-            }}
+            })}
         </div>
-        {move || {
+        {live(move || {
             refused
                 .get()
                 .map(|refused| {
@@ -139,7 +139,7 @@ pub fn LabelLine() -> impl IntoView {
                         </p>
                     }
                 })
-        }}
+        })}
     }
 }
 
@@ -179,7 +179,7 @@ pub fn YourDigits() -> impl IntoView {
         // The same file can be chosen again.
         input.set_value("");
     };
-    let header = move || {
+    let header = live(move || {
         let lang = page.lang.get();
         let (training, held_out, missing) = line.get();
         let (before, held, after) = lang.gallery_line(training, held_out, missing);
@@ -190,8 +190,8 @@ pub fn YourDigits() -> impl IntoView {
             </span>
             {after}
         }
-    };
-    let gather = move || {
+    });
+    let gather = live(move || {
         let (_, _, missing) = line.get();
         (can_gather.get() && missing > 0).then(|| {
             let on = gathering.get();
@@ -201,7 +201,7 @@ pub fn YourDigits() -> impl IntoView {
                 </button>
             }
         })
-    };
+    });
     view! {
         <section
             class="sec"
@@ -220,14 +220,14 @@ pub fn YourDigits() -> impl IntoView {
                 <p>{header}</p>
             </header>
             <div class="tray" style:--n=move || classes.get().len().to_string()>
-                {move || {
+                {live(move || {
                     classes
                         .get()
                         .into_iter()
                         .enumerate()
                         .map(|(label, name)| view! { <Column label=label as u8 name /> })
                         .collect::<Vec<_>>()
-                }}
+                })}
             </div>
             <Chosen />
             <div class="row traytools">
@@ -272,16 +272,16 @@ fn Column(label: u8, name: String) -> impl IntoView {
     let asks = page.slice(|state| state.tunes_on_own());
     let next = page.slice(move |state| state.asked_for() == Some(label));
     let tile_name = name.clone();
-    let empty = move || {
+    let empty = live(move || {
         let missing = if asks.get() { WANTED.saturating_sub(counts.get().0) } else { 0 };
         (0..missing)
             .map(|at| view! { <span class="dg next" class:asked=move || at == 0 && next.get() aria-hidden="true"></span> })
             .collect::<Vec<_>>()
-    };
-    let more = move || {
+    });
+    let more = live(move || {
         let hidden = counts.get().1.saturating_sub(SHOWN);
         (hidden > 0).then(|| view! { <p class="tiny dim">{page.lang.get().more_samples(hidden)}</p> })
-    };
+    });
     view! {
         <div class="trayclass">
             <h3>
@@ -361,7 +361,7 @@ fn Chosen() -> impl IntoView {
         let sample = state.collection().get(state.digits.chosen?)?;
         Some((sample.id, sample.label, sample.held_out, state.collection().classes().to_vec()))
     });
-    move || {
+    live(move || {
         chosen.get().map(|(id, label, held_out, classes)| {
             let name = classes.get(usize::from(label)).cloned().unwrap_or_default();
             let keys = classes.into_iter().enumerate().map(|(class, name)| {
@@ -390,5 +390,5 @@ fn Chosen() -> impl IntoView {
                 </div>
             }
         })
-    }
+    })
 }

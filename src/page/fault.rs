@@ -8,7 +8,7 @@ use super::Page;
 use super::browser::window;
 use super::state::{Action, WayOn};
 use super::words::Lang;
-use crate::page::reactive::{handler, memo};
+use crate::page::reactive::{handler, live, memo};
 use crate::protocol::Failure;
 
 /// The panel; nothing while all is well.
@@ -16,7 +16,7 @@ use crate::protocol::Failure;
 pub fn Fault() -> impl IntoView {
     let page = expect_context::<Page>();
     let failure = page.slice(|state| state.failure().cloned());
-    move || failure.get().map(|failure| view! { <Panel failure /> })
+    live(move || failure.get().map(|failure| view! { <Panel failure /> }))
 }
 
 #[component]

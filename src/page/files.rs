@@ -11,7 +11,7 @@ use super::browser::{document, narrow};
 use super::state::files::Act;
 use super::state::{Action, PageState};
 use super::words::Lang;
-use crate::page::reactive::{effect, handler};
+use crate::page::reactive::{effect, handler, live};
 use crate::protocol::FileKind;
 use crate::shelf::ModelId;
 
@@ -33,7 +33,7 @@ pub fn Export(
     let page = expect_context::<Page>();
     let narrow = narrow();
     let there = page.slice(|state| state.can_export() && !state.failed());
-    move || (there.get() && narrow.get() == phone).then(|| view! { <Menu model=None /> })
+    live(move || (there.get() && narrow.get() == phone).then(|| view! { <Menu model=None /> }))
 }
 
 /// The button and its menu.
@@ -148,10 +148,10 @@ pub fn Notice() -> impl IntoView {
             page.announce(page.lang.get_untracked().opened_file(&opened));
         }
     });
-    move || {
+    live(move || {
         let text = page.lang.get().opened_file(&opened.get()?);
         Some(view! { <p class="note" data-testid="file-note">{text}</p> })
-    }
+    })
 }
 
 /// The room of the models while none is kept: files come in here, and on a phone they go out from here too.

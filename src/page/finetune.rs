@@ -1,6 +1,6 @@
 //! Fine-tuning on the bench: the switch of modes, what the words of its sentence open, and why Train waits.
 
-use crate::page::reactive::handler;
+use crate::page::reactive::{handler, live};
 use leptos::html;
 use leptos::prelude::*;
 
@@ -87,7 +87,7 @@ pub fn Why() -> impl IntoView {
             state.can_tune(),
         ))
     });
-    move || {
+    live(move || {
         let lang = page.lang.get();
         let (no_base, own, missing, drawn, few, unlearned, can) = waits.get()?;
         if no_base {
@@ -123,7 +123,7 @@ pub fn Why() -> impl IntoView {
             }
         });
         Some(view! { <p class="small dim aside" id="why">{fewer} " " {wont}</p> }.into_any())
-    }
+    })
 }
 
 /// A list of which one is chosen.
@@ -172,7 +172,7 @@ pub fn StartChoices() -> impl IntoView {
     view! {
         <div role="radiogroup" aria-label=page.say(Lang::start_what)>
             <h3 class="poptitle">{page.say(Lang::start_what)}</h3>
-            {move || {
+            {live(move || {
                 let all = sources.get().into_iter().map(|(source, id, title)| (source, id, title, String::new()));
                 choices(
                     all.collect(),
@@ -182,8 +182,8 @@ pub fn StartChoices() -> impl IntoView {
                         page.word.set(None);
                     },
                 )
-            }}
-            {move || {
+            })}
+            {live(move || {
                 sources
                     .with(Vec::is_empty)
                     .then(|| {
@@ -193,7 +193,7 @@ pub fn StartChoices() -> impl IntoView {
                             </button>
                         }
                     })
-            }}
+            })}
         </div>
     }
 }
@@ -207,7 +207,7 @@ pub fn FreezeChoices() -> impl IntoView {
     view! {
         <div role="radiogroup" aria-label=page.say(Lang::freeze_what)>
             <h3 class="poptitle">{page.say(Lang::freeze_what)}</h3>
-            {move || {
+            {live(move || {
                 let lang = page.lang.get();
                 let all = WAYS
                     .into_iter()
@@ -224,7 +224,7 @@ pub fn FreezeChoices() -> impl IntoView {
                         page.word.set(None);
                     },
                 )
-            }}
+            })}
         </div>
     }
 }
@@ -301,7 +301,7 @@ pub fn DataChoices() -> impl IntoView {
     view! {
         <div role="radiogroup" aria-label=page.say(Lang::data_what)>
             <h3 class="poptitle">{page.say(Lang::data_what)}</h3>
-            {move || {
+            {live(move || {
                 let lang = page.lang.get();
                 let fixed = [
                     (Kind::Yours, "data-yours", lang.data_yours()),
@@ -326,7 +326,7 @@ pub fn DataChoices() -> impl IntoView {
                     move || if naming.get() { Some(Kind::Classes) } else { chosen.get() },
                     choose,
                 )
-            }}
+            })}
         </div>
         <div class="field" hidden=move || !shows_names()>
             <label for="class-names">{page.say(Lang::class_names)}</label>
@@ -341,7 +341,7 @@ pub fn DataChoices() -> impl IntoView {
                 />
             </span>
         </div>
-        {move || size.get().map(|()| view! { <Setting field=Field::TrainSize place=Place::Word /> })}
+        {live(move || size.get().map(|()| view! { <Setting field=Field::TrainSize place=Place::Word /> }))}
         <div class="field" hidden=move || !can_replay()>
             <span class="label" id="replay-label">{page.say(Lang::replay_old)}</span>
             <p>{page.say(Lang::replay_effect)}</p>
@@ -388,13 +388,13 @@ pub fn DataChoices() -> impl IntoView {
                 </button>
             </Show>
         </p>
-        {move || {
+        {live(move || {
             problem
                 .get()
                 .map(|problem| {
                     view! { <p class="refused" role="alert" data-testid="set-refused">{page.lang.get().set_problem(&problem)}</p> }
                 })
-        }}
+        })}
     }
 }
 
@@ -414,7 +414,7 @@ pub fn Lock(
             Some(summary.layer(&layer).is_some_and(|layer| summary.learns(layer, finetune.trainable)))
         }
     });
-    move || {
+    live(move || {
         learns.get().map(|learns| {
             let lang = page.lang.get();
             let path = if learns {
@@ -437,5 +437,5 @@ pub fn Lock(
                 </button>
             }
         })
-    }
+    })
 }

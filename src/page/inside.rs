@@ -9,7 +9,7 @@ use super::pad::put_pixels;
 use super::words::Lang;
 use crate::data::{CLASSES, PIXELS, SIDE};
 use crate::model::summary::summarize;
-use crate::page::reactive::{effect, memo};
+use crate::page::reactive::{effect, live, memo};
 use crate::protocol::LayerMaps;
 
 /// Ink of a tile where a map is zero, so that its square is seen.
@@ -91,7 +91,7 @@ pub fn Inside() -> impl IntoView {
             put_pixels(&canvas, SIDE, SIDE, (0..PIXELS).map(|at| pixels.map_or(0, |pixels| pixels[at])));
         });
     });
-    let tiles = move || {
+    let tiles = live(move || {
         let layers = layers.get();
         // The last dense layer is the ten answers, which have a form of their own.
         let Some((answers, before)) = layers.split_last() else { return Vec::new() };
@@ -103,7 +103,7 @@ pub fn Inside() -> impl IntoView {
         views.push(view! { <Step steps=vec!["softmax".into()] /> }.into_any());
         views.push(view! { <TenAnswers parameters=answers.parameters layer=answers.name.clone() /> }.into_any());
         views
-    };
+    });
     view! {
         <section class="sec" id="inside" data-testid="inside">
             <header>
@@ -163,10 +163,10 @@ fn Layer(index: usize, layer: Shown) -> impl IntoView {
     });
     let lock = layer.name.clone();
     let Shown { name, maps: all, side, parameters, .. } = layer;
-    let shown = move || {
+    let shown = live(move || {
         let lang = page.lang.get();
         if dense { lang.numbers(all) } else { lang.maps((columns * rows).min(all), all, side) }
-    };
+    });
     view! {
         <div class="lay" data-testid=format!("layer-{index}")>
             <span

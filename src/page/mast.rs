@@ -7,7 +7,7 @@ use super::browser::{document, recall, remember, window};
 use super::settings::MOST_WORKERS;
 use super::state::{Action, DeviceChoice, PageState, Phase};
 use super::words::{Lang, Text, count};
-use crate::page::reactive::{effect, handler};
+use crate::page::reactive::{effect, handler, live};
 use crate::protocol::DeviceKind;
 
 /// Sizes of the root's text, in percent. All of the page is measured in it.
@@ -151,7 +151,7 @@ fn DeviceChip() -> impl IntoView {
         Phase::Failed(failure) if state.engine_gone() => Some(failure.clone()),
         _ => None,
     });
-    let label = move || {
+    let label = live(move || {
         let lang = page.lang.get();
         if let Some(failure) = gone.get() {
             return view! { <i></i> <b>{lang.fault(&failure)}</b> }.into_any();
@@ -170,7 +170,7 @@ fn DeviceChip() -> impl IntoView {
                 .into_any()
             }
         }
-    };
+    });
     view! {
         <div class="chipbox">
             <button

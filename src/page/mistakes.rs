@@ -14,7 +14,7 @@ use super::state::{Action, PageState};
 use super::words::{Lang, count, decimal};
 use super::{Page, bold};
 use crate::data::SIDE;
-use crate::page::reactive::{Memo, effect, handler, memo, rows};
+use crate::page::reactive::{Memo, effect, handler, live, memo, rows};
 use crate::training::exam::{ClassScore, Confusion};
 
 /// The room, once a test was taken.
@@ -170,7 +170,7 @@ fn Matrix(shared: Shared, mistakes: Memo<u32>) -> impl IntoView {
             </td>
         }
     };
-    let rows = move || {
+    let rows = live(move || {
         let confusion = shared.confusion.get();
         let classes = confusion.per_class();
         let most = confusion.largest().map_or(1, |(truth, read)| confusion.count(truth, read));
@@ -210,11 +210,11 @@ fn Matrix(shared: Shared, mistakes: Memo<u32>) -> impl IntoView {
                 <td></td>
             </tr>
         }
-    };
-    let heads = move || {
+    });
+    let heads = live(move || {
         let names = shared.names.get();
         names.iter().map(|name| view! { <th scope="col">{name.clone()}</th> }).collect::<Vec<_>>()
-    };
+    });
     let example = move || shared.names.with(|names| names.last().cloned().unwrap_or_default());
     view! {
         <table
@@ -256,7 +256,7 @@ fn PerClass(shared: Shared) -> impl IntoView {
         Lang::recall_title,
         Lang::precision_title,
     ];
-    let rows = move || {
+    let rows = live(move || {
         let classes = shared.confusion.with(|confusion| confusion.per_class());
         let row = |(class, score): (usize, &ClassScore)| {
             view! {
@@ -273,7 +273,7 @@ fn PerClass(shared: Shared) -> impl IntoView {
             }
         };
         classes.iter().enumerate().map(row).collect::<Vec<_>>()
-    };
+    });
     view! {
         <details class="more">
             <summary>{page.say(Lang::per_class)}</summary>
@@ -301,12 +301,12 @@ fn Cell(shared: Shared) -> impl IntoView {
             Some((truth, read, confusion.count(truth, read), all))
         })
     };
-    let title = move || {
+    let title = live(move || {
         let (truth, read, images, all) = in_cell()?;
         let text = page.lang.get().cell_title(&shared.name(truth), &shared.name(read), images, all);
         Some(bold(&text))
-    };
-    let line = move || {
+    });
+    let line = live(move || {
         let (truth, read, images, _) = in_cell()?;
         let lang = page.lang.get();
         Some(match images {
@@ -314,7 +314,7 @@ fn Cell(shared: Shared) -> impl IntoView {
             _ if truth == read => lang.rightly(),
             _ => lang.would_you(),
         })
-    };
+    });
     let more = move || in_cell().is_some_and(|(_, _, images, _)| images as usize > on_show.with(|shown| shown.len()));
     let act = move |action| page.act(Action::Mistakes(action));
     // Back to the cell that the images belong to.
@@ -404,10 +404,10 @@ fn Picture(shared: Shared, shot: Shot) -> impl IntoView {
             put_pixels(&canvas, SIDE, SIDE, pixels.iter().copied());
         }
     });
-    let was = move || {
+    let was = live(move || {
         let lang = page.lang.get();
         bold(&lang.was_read(&shared.name(label.into()), &shared.name(read.into())))
-    };
+    });
     view! {
         <button
             class="shot"

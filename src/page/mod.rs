@@ -45,7 +45,7 @@ use wasm_bindgen::JsCast;
 
 use self::browser::{OncePerFrame, after, document, now, recall, remember, window, write_address};
 use self::engine::Engine;
-use self::reactive::{Memo, effect, handler, memo};
+use self::reactive::{Memo, effect, handler, live, memo};
 use self::settings::{Note, Settings};
 use self::state::sweep::SweepAction;
 use self::state::{Action, PageState, Phase, Request, WayOn};
@@ -303,13 +303,13 @@ pub fn App(
 #[component]
 fn Notes() -> impl IntoView {
     let page = expect_context::<Page>();
-    move || {
+    live(move || {
         let lang = page.lang.get();
         page.notes.with_value(|notes| {
             let note = |note| view! { <p class="note" data-testid="note">{lang.note(note)}</p> };
             notes.iter().map(note).collect::<Vec<_>>()
         })
-    }
+    })
 }
 
 /// Keeps the document's language and state in step; the style reads them.

@@ -11,7 +11,7 @@ use super::settings::Field;
 use super::state::Action;
 use super::state::keep::KeepAction;
 use super::words::{Lang, Text, count, percent};
-use crate::page::reactive::{effect, handler, memo, rows};
+use crate::page::reactive::{effect, handler, live, memo, rows};
 use crate::shelf::{MAX_NAME, ModelCard, ModelId, UNDO_MS};
 use crate::training::{History, RunConfig};
 
@@ -95,7 +95,7 @@ fn Row(card: ModelCard, renaming: RwSignal<Option<ModelId>>) -> impl IntoView {
     }
     // The row lives as long as its model; what it says follows the card.
     let last = StoredValue::new(card);
-    let live = memo(move || {
+    let card = memo(move || {
         if let Some(card) = page.state.with(|state| state.keep.model(id).cloned()) {
             last.set_value(card);
         }
@@ -104,7 +104,7 @@ fn Row(card: ModelCard, renaming: RwSignal<Option<ModelId>>) -> impl IntoView {
     let open = page.slice(move |state| state.opened().is_some_and(|card| card.id == id));
     let can_open = page.slice(|state| state.can_open());
     let chosen = page.slice(move |state| state.keep.chosen.contains(&id));
-    let name = move || live.with(|card| card.name.clone());
+    let name = move || card.with(|card| card.name.clone());
     let label = move |words: Text| move || page.lang.get().of_model(words, &name());
     let delete = move |_| {
         act(KeepAction::Delete(id));
@@ -126,11 +126,11 @@ fn Row(card: ModelCard, renaming: RwSignal<Option<ModelId>>) -> impl IntoView {
                     <Rename id name=name() renaming />
                 </Show>
             </td>
-            <td class="hide dim">{move || live.with(|card| page.lang.get().trained_on_what(card))}</td>
+            <td class="hide dim">{move || card.with(|card| page.lang.get().trained_on_what(card))}</td>
             <td class="num">
-                {move || {
+                {live(move || {
                     let lang = page.lang.get();
-                    live.with(|card| match card.score() {
+                    card.with(|card| match card.score() {
                         Some((_, score)) => {
                             view! {
                                 <b>{percent(score.accuracy(), 2)}</b>
@@ -140,13 +140,13 @@ fn Row(card: ModelCard, renaming: RwSignal<Option<ModelId>>) -> impl IntoView {
                         }
                         None => view! { <span class="dim">{lang.not_tested()}</span> }.into_any(),
                     })
-                }}
+                })}
             </td>
-            <td class="num hide">{move || live.with(|card| page.lang.get().model_size(card.bytes))}</td>
+            <td class="num hide">{move || card.with(|card| page.lang.get().model_size(card.bytes))}</td>
             <td class="num hide">
                 {move || {
                     let lang = page.lang.get();
-                    let (days, time, date) = moment(live.with(|card| card.saved), lang.code());
+                    let (days, time, date) = moment(card.with(|card| card.saved), lang.code());
                     lang.moment(days, &time, &date)
                 }}
             </td>
@@ -439,7 +439,7 @@ fn Room() -> impl IntoView {
                     usage.map(|usage| page.lang.get().storage_used(usage, quota))
                 }}
             </p>
-            {move || {
+            {live(move || {
                 if persisted.get() {
                     view! { <p data-testid="persisted">{page.say(Lang::persist_granted)}</p> }.into_any()
                 } else {
@@ -454,7 +454,7 @@ fn Room() -> impl IntoView {
                     }
                         .into_any()
                 }
-            }}
+            })}
         </div>
     }
 }

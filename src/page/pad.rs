@@ -13,7 +13,7 @@ use super::state::{Action, Answer, PageState};
 use super::words::{Lang, class_name};
 use crate::data::drawing::{BOX, Bitmap, Crop, Point, RASTER, Stages, normalize, rasterize};
 use crate::data::{CLASSES, SIDE};
-use crate::page::reactive::{Memo, effect, handler, memo, on_change};
+use crate::page::reactive::{Memo, effect, handler, live, memo, on_change};
 use crate::web::field;
 
 /// The pen's width as a share of the pad's side.
@@ -182,7 +182,7 @@ pub fn Try() -> impl IntoView {
         }
     });
     let flash = memo(move || stages.with(|stages| stages.as_ref().map(|stages| stages.crop)));
-    let ghost = move || {
+    let ghost = live(move || {
         let asked = asked.get();
         match asked {
             // A sign of one's own has no model: its name stands there.
@@ -197,7 +197,7 @@ pub fn Try() -> impl IntoView {
                 view! { <g transform="translate(50 45) scale(.62) translate(-50 -50)">{strokes}</g> }.into_any()
             }
         }
-    };
+    });
     view! {
         <section class="try" aria-label=page.say(Lang::try_it)>
             <div class="sheet">
@@ -252,7 +252,7 @@ pub fn Try() -> impl IntoView {
                             {ghost}
                         </svg>
                         <CropFlash crop=flash drawing />
-                        {move || {
+                        {live(move || {
                             pen.get()
                                 .map(|(x, y, down)| {
                                     view! {
@@ -264,7 +264,7 @@ pub fn Try() -> impl IntoView {
                                         ></i>
                                     }
                                 })
-                        }}
+                        })}
                         <span class="hint" class:gone=move || !empty.get()>
                             {move || {
                                 let lang = page.lang.get();
@@ -381,7 +381,7 @@ fn CropFlash(crop: Memo<Option<Crop>>, drawing: RwSignal<bool>) -> impl IntoView
         let small = crop.width.max(crop.height) < RASTER / 2;
         (small || middle(crop.x, crop.width) || middle(crop.y, crop.height)).then_some(crop)
     };
-    move || {
+    live(move || {
         shown().map(|crop| {
             let percent = |pixels: usize| pixels as f32 / RASTER as f32 * 100.0;
             view! {
@@ -396,7 +396,7 @@ fn CropFlash(crop: Memo<Option<Crop>>, drawing: RwSignal<bool>) -> impl IntoView
                 </svg>
             }
         })
-    }
+    })
 }
 
 /// Puts grey bytes on a canvas, as ink with that much alpha: so it follows the theme.
@@ -485,13 +485,13 @@ fn Answers(empty: RwSignal<bool>) -> impl IntoView {
     let opened = page.slice(|state| state.device.is_some() && !state.engine_gone());
     let top = memo(move || answer.with(|answer| answer.as_ref().map(|answer| answer.best[0].0)));
     let names = page.slice(|state| state.answer_names());
-    let reads = move || {
+    let reads = live(move || {
         let top = top.get()?;
         Some(names.with(|names| class_name(names, top)))
-    };
-    let sentence = move || {
+    });
+    let sentence = live(move || {
         answer.with(|answer| answer.as_ref().map(|answer| names.with(|names| page.lang.get().answer(answer, names))))
-    };
+    });
     let asked = page.slice(|state| {
         let label = state.asked_for()?;
         state.collection().classes().get(usize::from(label)).cloned()
@@ -501,20 +501,20 @@ fn Answers(empty: RwSignal<bool>) -> impl IntoView {
         let classes = state.collection().classes().len();
         (classes, state.answer.as_ref().is_none_or(|answer| answer.probabilities.len() == classes))
     });
-    let waits = move || {
+    let waits = live(move || {
         let lang = page.lang.get();
         if let Some(name) = asked.get() {
             return lang.lift_the_pen(&name);
         }
         let waits = if empty.get() || opened.get() { lang.answers_wait() } else { lang.answers_wait_engine() };
         waits.to_owned()
-    };
+    });
     let probability = move |digit: usize| {
         answer.with(|answer| {
             answer.as_ref().map_or(0.0, |answer| answer.probabilities.get(digit).copied().unwrap_or(0.0))
         })
     };
-    let bars = move || {
+    let bars = live(move || {
         let (classes, same) = classes.get();
         let share = move |class: usize| if same { probability(class) } else { 0.0 };
         let bar = move |class: usize| {
@@ -533,7 +533,7 @@ fn Answers(empty: RwSignal<bool>) -> impl IntoView {
             }
         };
         (0..classes).map(bar).collect::<Vec<_>>()
-    };
+    });
     let reading = page.slice(PageState::is_reading);
     view! {
         <div class="answer">

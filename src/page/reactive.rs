@@ -111,6 +111,14 @@ pub fn on_change(count: impl Fn() -> u32 + 'static, work: impl Fn() + 'static) {
     });
 }
 
+/// A view that is made anew when a signal that it read has changed.
+pub fn live<V: IntoView + 'static>(view: impl Fn() -> V + Send + 'static) -> AnyView {
+    fn erased(view: Box<dyn Fn() -> AnyView + Send>) -> AnyView {
+        view.into_any()
+    }
+    erased(Box::new(move || view().into_any()))
+}
+
 /// What is done at an event of an element: `on:click=handler(move |_| …)`.
 pub fn handler<E: 'static>(work: impl FnMut(E) + 'static) -> Box<dyn FnMut(E)> {
     Box::new(work)

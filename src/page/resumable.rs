@@ -1,6 +1,6 @@
 //! The run of an earlier visit that can go on, and the bar that says what is wrong with the storage.
 
-use crate::page::reactive::handler;
+use crate::page::reactive::{handler, live};
 use leptos::prelude::*;
 
 use super::Page;
@@ -65,7 +65,7 @@ pub fn Storage() -> impl IntoView {
     let trouble = page.slice(|state| state.keep.trouble.clone());
     let some = page.slice(|state| !state.keep.shelf.models.is_empty());
     let exports = page.slice(PageState::can_export);
-    move || {
+    live(move || {
         trouble.get().map(|trouble| {
             let kind = match trouble {
                 StorageTrouble::Full => "full",
@@ -105,5 +105,5 @@ pub fn Storage() -> impl IntoView {
                 </div>
             }
         })
-    }
+    })
 }

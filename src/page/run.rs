@@ -8,7 +8,7 @@ use super::state::{Action, Activity, PageState, Phase, finetune};
 use super::words::{Lang, Text};
 use super::{Page, bold, browser, speed_key};
 use crate::page::number;
-use crate::page::reactive::{handler, memo, rows};
+use crate::page::reactive::{handler, live, memo, rows};
 
 /// The longest run whose epochs each get a segment of their own.
 const MOST_SEGMENTS: u32 = 20;
@@ -289,7 +289,7 @@ fn Progress() -> impl IntoView {
             .map(|text| view! { <span>{bold(&text)}</span> })
             .collect::<Vec<_>>()
     };
-    move || {
+    live(move || {
         let parts = parts.get()?;
         if parts == 0 {
             return Some(
@@ -333,5 +333,5 @@ fn Progress() -> impl IntoView {
             }
             .into_any(),
         )
-    }
+    })
 }

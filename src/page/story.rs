@@ -5,6 +5,7 @@ use leptos::prelude::*;
 use super::Page;
 use super::state::Phase;
 use super::words::{percent, stressed};
+use crate::page::reactive::live;
 
 /// Headline and line, with the contract's `status` around them.
 #[component]
@@ -27,17 +28,17 @@ pub fn Story() -> impl IntoView {
     view! {
         <div data-testid="status" data-state=move || name.get() data-detail=detail>
             <h1>
-                {move || {
+                {live(move || {
                     stressed(&headline.get())
                         .map(|(stress, piece)| {
                             let piece = piece.to_owned();
                             if stress { view! { <em>{piece}</em> }.into_any() } else { piece.into_any() }
                         })
                         .collect::<Vec<_>>()
-                }}
+                })}
             </h1>
             <p class="sub">
-                {move || match tested.get() {
+                {live(move || match tested.get() {
                     None => line.get().into_any(),
                     Some(score) => {
                         let lang = page.lang.get();
@@ -63,7 +64,7 @@ pub fn Story() -> impl IntoView {
                         }
                             .into_any()
                     }
-                }}
+                })}
             </p>
         </div>
     }

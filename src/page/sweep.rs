@@ -9,7 +9,7 @@ use super::browser::document;
 use super::state::sweep::{Column, Form, SweepAction, order};
 use super::state::{Action, PageState, Phase};
 use super::words::{Lang, percent};
-use crate::page::reactive::{effect, handler, rows};
+use crate::page::reactive::{effect, handler, live, rows};
 use crate::training::sweep::{Search, Setting, TrialState};
 
 /// A field of the form.
@@ -231,7 +231,7 @@ fn Table() -> impl IntoView {
             }
             _ => "none",
         };
-        let words = move || {
+        let words = live(move || {
             let lang = page.lang.get();
             match column {
                 Column::Run => lang.column_run(),
@@ -241,7 +241,7 @@ fn Table() -> impl IntoView {
                 Column::Time => lang.column_time(),
                 Column::State => lang.column_state(),
             }
-        };
+        });
         let testid = match column {
             Column::Run => "sweep-sort-run".to_owned(),
             Column::Axis(index) => axes
@@ -276,7 +276,7 @@ fn Table() -> impl IntoView {
             <thead>
                 <tr>
                     {head(Column::Run)}
-                    {move || (0..axes.with(Vec::len)).map(|index| head(Column::Axis(index))).collect::<Vec<_>>()}
+                    {live(move || (0..axes.with(Vec::len)).map(|index| head(Column::Axis(index))).collect::<Vec<_>>())}
                     {head(Column::Score)} {head(Column::Epochs)} {head(Column::Time)} {head(Column::State)}
                 </tr>
             </thead>
@@ -325,7 +325,7 @@ fn Row(index: usize) -> impl IntoView {
             </th>
             {values.into_iter().map(|value| view! { <td class="num">{value.to_string()}</td> }).collect::<Vec<_>>()}
             <td class="num">
-                {move || {
+                {live(move || {
                     trial
                         .with(|trial| trial.as_ref().and_then(|trial| trial.best))
                         .map(|best| {
@@ -335,7 +335,7 @@ fn Row(index: usize) -> impl IntoView {
                                 <b>{percent(best.accuracy(), 1)}</b>
                             }
                         })
-                }}
+                })}
             </td>
             <td class="num nb">
                 {move || {
@@ -351,7 +351,7 @@ fn Row(index: usize) -> impl IntoView {
             </td>
             <td class="nb">
                 {move || trial.with(|trial| trial.as_ref().map(|trial| page.lang.get().trial_state(trial)))}
-                {move || is_best.get().then(|| view! { <span class="mark">{page.say(Lang::best_mark)}</span> })}
+                {live(move || is_best.get().then(|| view! { <span class="mark">{page.say(Lang::best_mark)}</span> }))}
             </td>
         </tr>
     }

@@ -4,7 +4,7 @@ use leptos::html;
 use leptos::prelude::*;
 
 use crate::page::Page;
-use crate::page::reactive::{Memo, handler};
+use crate::page::reactive::{Memo, handler, live};
 use crate::page::settings::{Bounds, Field, is_changed};
 use crate::page::state::{Action, Phase};
 use crate::page::words::Lang;
@@ -126,7 +126,9 @@ pub fn Setting(field: Field, place: Place) -> impl IntoView {
 #[component]
 fn Wrong(error: RwSignal<Option<Bounds>>) -> impl IntoView {
     let page = expect_context::<Page>();
-    move || error.get().map(|bounds| view! { <p class="wrong" role="alert">{page.lang.get().bounds(&bounds)}</p> })
+    live(move || {
+        error.get().map(|bounds| view! { <p class="wrong" role="alert">{page.lang.get().bounds(&bounds)}</p> })
+    })
 }
 
 /// What is typed into. What can't be taken stays as it was typed, with the bounds under it.
@@ -208,7 +210,7 @@ fn Reset(field: Field, changed: Memo<bool>, set: Callback<String>) -> impl IntoV
         let default = default();
         if field.choices().is_empty() { default } else { page.lang.get().choice(field, &default).to_owned() }
     };
-    move || {
+    live(move || {
         changed.get().then(|| {
             view! {
                 <button
@@ -221,5 +223,5 @@ fn Reset(field: Field, changed: Memo<bool>, set: Callback<String>) -> impl IntoV
                 </button>
             }
         })
-    }
+    })
 }

@@ -6,7 +6,7 @@ mod network;
 mod schedule;
 mod sheet;
 
-use crate::page::reactive::handler;
+use crate::page::reactive::{handler, live};
 use leptos::html;
 use leptos::prelude::*;
 use wasm_bindgen::JsCast;
@@ -93,7 +93,7 @@ pub fn Recipe() -> impl IntoView {
     let pieces = page.slice(move |state| page.lang.get().sentence(state));
     let failed = page.slice(|state| state.failed());
     let others = page.slice(other_changes);
-    let sentence = move || {
+    let sentence = live(move || {
         let pieces = pieces.get();
         let mut views = Vec::new();
         let mut at = 0;
@@ -117,7 +117,7 @@ pub fn Recipe() -> impl IntoView {
             at += 1;
         }
         views
-    };
+    });
     view! {
         <div class="recipebox" hidden=move || failed.get()>
             <p class="recipe">
@@ -132,7 +132,7 @@ pub fn Recipe() -> impl IntoView {
                 </button>
             </p>
             <Unfit testid="recipe-error" />
-            {move || page.word.get().map(|token| view! { <Popover token /> })}
+            {live(move || page.word.get().map(|token| view! { <Popover token /> }))}
         </div>
     }
 }
@@ -160,7 +160,7 @@ fn Word(token: Token, text: String) -> impl IntoView {
 fn Unfit(testid: &'static str) -> impl IntoView {
     let page = expect_context::<Page>();
     let error = page.slice(PageState::network_error);
-    move || {
+    live(move || {
         error.get().map(|error| {
             let way = page.state.with_untracked(|state| repair(&state.settings.network, &error)).map(|(way, _)| {
                 view! {
@@ -175,7 +175,7 @@ fn Unfit(testid: &'static str) -> impl IntoView {
                 </p>
             }
         })
-    }
+    })
 }
 
 /// Takes the way on from a network that can't be built.

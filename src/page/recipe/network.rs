@@ -11,7 +11,7 @@ use crate::model::summary::{MAX_CONVOLUTIONS, MAX_DENSE, MAX_WIDTH, summarize};
 use crate::model::{Convolution, NetworkConfig, NetworkError, Padding};
 use crate::page::Page;
 use crate::page::browser::{after, document};
-use crate::page::reactive::{handler, memo, rows};
+use crate::page::reactive::{handler, live, memo, rows};
 use crate::page::settings::layers::KERNELS;
 use crate::page::settings::{Bounds, Field, bounded, is_changed};
 use crate::page::words::{Lang, count};
@@ -369,7 +369,7 @@ fn Number(testid: String, most: usize, value: Signal<usize>, set: Callback<usize
         <span class="in" class:wrong=move || error.with(Option::is_some)>
             <Entry id=testid.clone() testid value=text set=take error />
         </span>
-        {move || error.get().map(|bounds| view! { <em class="wrong" role="alert">{page.lang.get().bounds(&bounds)}</em> })}
+        {live(move || error.get().map(|bounds| view! { <em class="wrong" role="alert">{page.lang.get().bounds(&bounds)}</em> }))}
     }
 }
 
@@ -390,7 +390,7 @@ fn Summary() -> impl IntoView {
                 </tr>
             </thead>
             <tbody>
-                {move || {
+                {live(move || {
                     summary
                         .get()
                         .into_iter()
@@ -405,7 +405,7 @@ fn Summary() -> impl IntoView {
                             }
                         })
                         .collect::<Vec<_>>()
-                }}
+                })}
             </tbody>
             <tfoot>
                 <tr>
