@@ -22,7 +22,7 @@ use super::state::past::PastRun;
 use super::state::{PageState, Run};
 use super::words::{Lang, Text, decimal, percent};
 use crate::page::number;
-use crate::page::reactive::{Memo, effect, handler, live, memo};
+use crate::page::reactive::{Memo, Show, effect, handler, live, memo};
 
 /// How the user wants the lines.
 #[derive(Clone, Copy)]

@@ -11,7 +11,7 @@ use super::browser::{document, narrow};
 use super::state::files::Act;
 use super::state::{Action, PageState};
 use super::words::Lang;
-use crate::page::reactive::{effect, handler, live};
+use crate::page::reactive::{Show, effect, handler, live};
 use crate::protocol::FileKind;
 use crate::shelf::ModelId;
 

@@ -1,6 +1,6 @@
 //! Fine-tuning on the bench: the switch of modes, what the words of its sentence open, and why Train waits.
 
-use crate::page::reactive::{handler, live};
+use crate::page::reactive::{Show, handler, live};
 use leptos::html;
 use leptos::prelude::*;
 

@@ -7,7 +7,7 @@ use super::browser::{document, recall, remember, window};
 use super::settings::MOST_WORKERS;
 use super::state::{Action, DeviceChoice, PageState, Phase};
 use super::words::{Lang, Text, count};
-use crate::page::reactive::{effect, handler, live};
+use crate::page::reactive::{Show, effect, handler, live};
 use crate::protocol::DeviceKind;
 
 /// Sizes of the root's text, in percent. All of the page is measured in it.

@@ -14,7 +14,7 @@ use super::state::{Action, PageState};
 use super::words::{Lang, count, decimal};
 use super::{Page, bold};
 use crate::data::SIDE;
-use crate::page::reactive::{Memo, effect, handler, live, memo, rows};
+use crate::page::reactive::{Memo, Show, effect, handler, live, memo, rows};
 use crate::training::exam::{ClassScore, Confusion};
 
 /// The room, once a test was taken.

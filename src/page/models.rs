@@ -11,7 +11,7 @@ use super::settings::Field;
 use super::state::Action;
 use super::state::keep::KeepAction;
 use super::words::{Lang, Text, count, percent};
-use crate::page::reactive::{effect, handler, live, memo, rows};
+use crate::page::reactive::{Show, effect, handler, live, memo, rows};
 use crate::shelf::{MAX_NAME, ModelCard, ModelId, UNDO_MS};
 use crate::training::{History, RunConfig};
 
@@ -105,6 +105,7 @@ fn Row(card: ModelCard, renaming: RwSignal<Option<ModelId>>) -> impl IntoView {
     let can_open = page.slice(|state| state.can_open());
     let chosen = page.slice(move |state| state.keep.chosen.contains(&id));
     let name = move || card.with(|card| card.name.clone());
+    let renames = memo(move || renaming.get() == Some(id));
     let label = move |words: Text| move || page.lang.get().of_model(words, &name());
     let delete = move |_| {
         act(KeepAction::Delete(id));
@@ -122,9 +123,13 @@ fn Row(card: ModelCard, renaming: RwSignal<Option<ModelId>>) -> impl IntoView {
                 />
             </td>
             <td class="name">
-                <Show when=move || renaming.get() == Some(id) fallback=move || view! { <b>{name}</b> }>
-                    <Rename id name=name() renaming />
-                </Show>
+                {live(move || {
+                    if renames.get() {
+                        view! { <Rename id name=name() renaming /> }.into_any()
+                    } else {
+                        view! { <b>{move || name()}</b> }.into_any()
+                    }
+                })}
             </td>
             <td class="hide dim">{move || card.with(|card| page.lang.get().trained_on_what(card))}</td>
             <td class="num">

@@ -119,6 +119,18 @@ pub fn live<V: IntoView + 'static>(view: impl Fn() -> V + Send + 'static) -> Any
     erased(Box::new(move || view().into_any()))
 }
 
+/// What is there while a condition holds.
+#[component]
+pub fn Show<W: Fn() -> bool + Send + Sync + 'static>(
+    /// The condition.
+    when: W,
+    /// What is there.
+    children: ChildrenFn,
+) -> impl IntoView {
+    let when = memo(when);
+    live(move || when.get().then(|| children()))
+}
+
 /// What is done at an event of an element: `on:click=handler(move |_| …)`.
 pub fn handler<E: 'static>(work: impl FnMut(E) + 'static) -> Box<dyn FnMut(E)> {
     Box::new(work)

@@ -1,6 +1,6 @@
 //! The run of an earlier visit that can go on, and the bar that says what is wrong with the storage.
 
-use crate::page::reactive::{handler, live};
+use crate::page::reactive::{Show, handler, live};
 use leptos::prelude::*;
 
 use super::Page;

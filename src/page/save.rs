@@ -1,6 +1,6 @@
 //! The charts as files: a picture or the numbers, as ordinary downloads.
 
-use crate::page::reactive::handler;
+use crate::page::reactive::{Show, handler};
 use leptos::html;
 use leptos::prelude::*;
 use wasm_bindgen::closure::Closure;

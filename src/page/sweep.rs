@@ -9,7 +9,7 @@ use super::browser::document;
 use super::state::sweep::{Column, Form, SweepAction, order};
 use super::state::{Action, PageState, Phase};
 use super::words::{Lang, percent};
-use crate::page::reactive::{effect, handler, live, rows};
+use crate::page::reactive::{Show, effect, handler, live, rows};
 use crate::training::sweep::{Search, Setting, TrialState};
 
 /// A field of the form.
