@@ -38,6 +38,7 @@ mod story;
 mod sweep;
 pub mod words;
 
+use std::ops::Deref;
 use std::rc::Rc;
 
 use leptos::prelude::*;
@@ -52,9 +53,21 @@ use self::state::{Action, PageState, Phase, Request, WayOn};
 use self::words::{Lang, Text, Token};
 use crate::protocol::{DeviceReason, Event};
 
-/// What every view gets: the state to read, and the ways to act on it.
+/// What every view gets: the state to read, and the ways to act on it. A pointer, as hundreds of closures hold one; what
+/// it points to lives as long as the tab.
 #[derive(Clone, Copy)]
-pub struct Page {
+pub struct Page(&'static Parts);
+
+impl Deref for Page {
+    type Target = Parts;
+
+    fn deref(&self) -> &Parts {
+        self.0
+    }
+}
+
+/// What a [`Page`] points to.
+pub struct Parts {
     /// What the page knows. Views read slices of it through [`Page::slice`].
     pub state: RwSignal<PageState>,
     /// The language.
@@ -105,7 +118,7 @@ impl Page {
             flush.ask();
         }));
         let language = recall("language").or_else(|| window().navigator().language()).unwrap_or_default();
-        let page = Self {
+        let page = Self(Box::leak(Box::new(Parts {
             state,
             lang: RwSignal::new(Lang::of(&language)),
             notes: StoredValue::new(settings.notes),
@@ -120,7 +133,7 @@ impl Page {
             offline: RwSignal::new(!window().navigator().on_line()),
             engine: StoredValue::new_local(engine),
             address_waits: StoredValue::new(false),
-        };
+        })));
         page_slot.set_value(Some(page));
         page
     }
