@@ -3,6 +3,7 @@
 use std::cell::Cell;
 use std::rc::Rc;
 
+use leptos::ev::EventDescriptor;
 use leptos::prelude::*;
 use wasm_bindgen::closure::Closure;
 use wasm_bindgen::{JsCast, JsValue};
@@ -128,6 +129,22 @@ impl OncePerFrame {
 pub fn after(milliseconds: i32, work: impl FnOnce() + 'static) {
     let run = Closure::once_into_js(work);
     let _ = window().set_timeout_with_callback_and_timeout_and_arguments_0(run.unchecked_ref(), milliseconds);
+}
+
+/// Does `work` at an event of the window, for as long as what asks for it is there.
+pub fn on_window<E: EventDescriptor + 'static>(event: E, work: impl Fn(E::EventType) + 'static)
+where
+    E::EventType: JsCast,
+{
+    let handle = window_event_listener(event, work);
+    on_cleanup(move || handle.remove());
+}
+
+/// Does `work` whenever a pointer is pressed, with what it is pressed on.
+pub fn on_press(work: impl Fn(Option<&web_sys::Node>) + 'static) {
+    on_window(leptos::ev::pointerdown, move |event| {
+        work(event.target().and_then(|target| target.dyn_into().ok()).as_ref());
+    });
 }
 
 /// Gives a file to the user as an ordinary download.

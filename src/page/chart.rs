@@ -22,7 +22,7 @@ use super::state::past::PastRun;
 use super::state::{PageState, Run};
 use super::words::{Lang, Text, decimal, percent};
 use crate::page::number;
-use crate::page::reactive::{Memo, Show, effect, handler, live, memo};
+use crate::page::reactive::{Memo, Show, effect, handler, live, memo, on_load};
 
 /// How the user wants the lines.
 #[derive(Clone, Copy)]
@@ -283,7 +283,7 @@ fn Chart(measure: Measure, look: Look) -> impl IntoView {
             }
         });
     }
-    canvas.on_load(move |canvas| watch(&canvas, draw, visible));
+    on_load(canvas, move |canvas| watch(&canvas, draw, visible));
 
     let x = move |place: f32| format!("{:.2}%", place * 100.0);
     let grid = live(move || {

@@ -1,6 +1,5 @@
 //! Before and after: what fine-tuning changed on the user's own data, and what it forgot.
 
-use crate::page::reactive::{handler, live};
 use leptos::html;
 use leptos::prelude::*;
 
@@ -10,6 +9,7 @@ use super::state::finetune::{Act, FORGOTTEN};
 use super::words::{Lang, count, percent};
 use super::{Page, bold};
 use crate::data::SIDE;
+use crate::page::reactive::{handler, live, on_load};
 use crate::training::Score;
 use crate::training::exam::Exam;
 use crate::training::finetune::{BeforeAfter, NewData, Trainable};
@@ -145,7 +145,7 @@ fn Drawings(samples: Vec<u32>, pair: BeforeAfter, classes: Vec<String>) -> impl 
             let right = after == label;
             let gained = right && before != label;
             let canvas = NodeRef::<html::Canvas>::new();
-            canvas.on_load(move |canvas| {
+            on_load(canvas, move |canvas| {
                 page.state.with_untracked(|state| {
                     if let Some(sample) = state.tuning.sample(id) {
                         put_pixels(&canvas, SIDE, SIDE, sample.pixels.iter().copied());
@@ -271,7 +271,7 @@ fn Forgotten(pair: BeforeAfter, classes: Vec<String>) -> impl IntoView {
             .map(|(index, pixels)| {
                 let at = index as usize;
                 let canvas = NodeRef::<html::Canvas>::new();
-                canvas.on_load(move |canvas| put_pixels(&canvas, SIDE, SIDE, pixels.iter().copied()));
+                on_load(canvas, move |canvas| put_pixels(&canvas, SIDE, SIDE, pixels.iter().copied()));
                 let words = lang.forgotten_one(&class(pair.after.labels[at]), &class(pair.after.read[at]));
                 view! {
                     <figure class="shot">

@@ -12,7 +12,7 @@ use super::state::digits::Act;
 use super::words::Lang;
 use super::{Page, pictures};
 use crate::data::SIDE;
-use crate::page::reactive::{handler, live, on_change, rows};
+use crate::page::reactive::{handler, live, on_change, on_load, rows};
 use crate::training::collection::WANTED;
 
 /// Samples of a class that are shown; the rest is counted.
@@ -307,7 +307,7 @@ fn Sample(tile: Tile, name: String) -> impl IntoView {
     let Tile { id, held_out, test, .. } = tile;
     let chosen = page.slice(move |state| state.digits.chosen == Some(id));
     let canvas = NodeRef::<html::Canvas>::new();
-    canvas.on_load(move |canvas| {
+    on_load(canvas, move |canvas| {
         page.state.with_untracked(|state| {
             if let Some(sample) = state.collection().get(id) {
                 put_pixels(&canvas, SIDE, SIDE, sample.pixels.iter().copied());

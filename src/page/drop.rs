@@ -4,12 +4,12 @@
 //! Nothing is read of a file but its first bytes until its kind and size are known.
 
 use js_sys::Uint8Array;
-use leptos::prelude::*;
 use wasm_bindgen::JsCast;
 use wasm_bindgen_futures::{JsFuture, spawn_local};
 use web_sys::{Blob, DragEvent, File, FileList};
 
 use super::Page;
+use super::browser::on_window;
 use super::state::Action;
 use super::state::files::Act;
 use crate::protocol::Failure;
@@ -115,19 +115,19 @@ fn found(head: &[u8]) -> String {
 pub fn listen(page: Page) {
     let has_files =
         |event: &DragEvent| event.data_transfer().is_some_and(|data| data.types().iter().any(|kind| kind == "Files"));
-    let over = window_event_listener(leptos::ev::dragover, move |event| {
+    on_window(leptos::ev::dragover, move |event| {
         if has_files(&event) {
             event.prevent_default();
             mark(true);
         }
     });
-    let leave = window_event_listener(leptos::ev::dragleave, |event| {
+    on_window(leptos::ev::dragleave, |event| {
         // Leaving one element for another is no leave.
         if event.related_target().is_none() {
             mark(false);
         }
     });
-    let drop = window_event_listener(leptos::ev::drop, move |event| {
+    on_window(leptos::ev::drop, move |event| {
         if has_files(&event) {
             event.prevent_default();
             mark(false);
@@ -135,11 +135,6 @@ pub fn listen(page: Page) {
                 open(page, files);
             }
         }
-    });
-    on_cleanup(move || {
-        over.remove();
-        leave.remove();
-        drop.remove();
     });
 }
 

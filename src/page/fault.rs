@@ -8,7 +8,7 @@ use super::Page;
 use super::browser::window;
 use super::state::{Action, WayOn};
 use super::words::Lang;
-use crate::page::reactive::{handler, live, memo};
+use crate::page::reactive::{handler, live, memo, on_load};
 use crate::protocol::Failure;
 
 /// The panel; nothing while all is well.
@@ -24,7 +24,7 @@ fn Panel(failure: Failure) -> impl IntoView {
     let page = expect_context::<Page>();
     let heading = NodeRef::<html::H2>::new();
     // A fault takes the focus: a button that was pressed may have gone with it.
-    heading.on_load(|heading| {
+    on_load(heading, |heading| {
         let _ = heading.focus();
     });
     let kind = super::state::failure_kind(&failure);

@@ -7,11 +7,11 @@ use wasm_bindgen::JsCast;
 use web_sys::HtmlElement;
 
 use super::Page;
-use super::browser::{document, narrow};
+use super::browser::{document, narrow, on_press};
 use super::state::files::Act;
 use super::state::{Action, PageState};
 use super::words::Lang;
-use crate::page::reactive::{Show, effect, handler, live};
+use crate::page::reactive::{Show, effect, handler, live, on_load};
 use crate::protocol::FileKind;
 use crate::shelf::ModelId;
 
@@ -46,13 +46,11 @@ pub fn Menu(
     let open = RwSignal::new(false);
     let place = NodeRef::<html::Div>::new();
     let button = NodeRef::<html::Button>::new();
-    let outside = window_event_listener(leptos::ev::pointerdown, move |event| {
-        let target = event.target().and_then(|target| target.dyn_into::<web_sys::Node>().ok());
-        if !place.get_untracked().is_some_and(|place| place.contains(target.as_ref())) {
+    on_press(move |target| {
+        if !place.get_untracked().is_some_and(|place| place.contains(target)) {
             open.set(false);
         }
     });
-    on_cleanup(move || outside.remove());
     let close = move || {
         open.set(false);
         if let Some(button) = button.get_untracked() {
@@ -90,7 +88,7 @@ pub fn Menu(
     };
     let items = move || {
         let list = NodeRef::<html::Div>::new();
-        list.on_load(|list| {
+        on_load(list, |list| {
             if let Ok(Some(first)) = list.query_selector("[role=menuitem]") {
                 let _ = first.unchecked_into::<HtmlElement>().focus();
             }

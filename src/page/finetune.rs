@@ -1,6 +1,5 @@
 //! Fine-tuning on the bench: the switch of modes, what the words of its sentence open, and why Train waits.
 
-use crate::page::reactive::{Show, handler, live};
 use leptos::html;
 use leptos::prelude::*;
 
@@ -12,6 +11,7 @@ use super::state::finetune::{Act, Source};
 use super::words::{Lang, Text};
 use super::{Page, pictures};
 use crate::model::trainable_parameters;
+use crate::page::reactive::{Show, handler, live};
 use crate::training::collection::CLASSES_RANGE;
 use crate::training::finetune::{FineTune, NewData, Shift, Trainable};
 

@@ -1,12 +1,12 @@
 //! The list of keys.
 
-use crate::page::reactive::handler;
 use leptos::prelude::*;
 
 use super::Page;
 use super::browser::{recall, remember};
 use super::modal::Modal;
 use super::words::{Lang, Text};
+use crate::page::reactive::handler;
 
 /// The list of keys, and the switch that turns them off.
 #[component]

@@ -44,7 +44,7 @@ use std::rc::Rc;
 use leptos::prelude::*;
 use wasm_bindgen::JsCast;
 
-use self::browser::{OncePerFrame, after, document, now, recall, remember, window, write_address};
+use self::browser::{OncePerFrame, after, document, now, on_window, recall, remember, window, write_address};
 use self::engine::Engine;
 use self::reactive::{Memo, effect, handler, live, memo};
 use self::settings::{Note, Settings};
@@ -335,8 +335,7 @@ fn follow_document(page: Page) {
         }
     });
     for (event, offline) in [(leptos::ev::Custom::new("online"), false), (leptos::ev::Custom::new("offline"), true)] {
-        let handle = window_event_listener(event, move |_: web_sys::Event| page.offline.set(offline));
-        on_cleanup(move || handle.remove());
+        on_window(event, move |_: web_sys::Event| page.offline.set(offline));
     }
     // Nothing moves until the first picture is there.
     after(400, || {
@@ -348,7 +347,7 @@ fn follow_document(page: Page) {
 
 /// Single keys, as the list in the footer says. Not in fields, and not with a modifier.
 fn listen_to_keys(page: Page) {
-    let handle = window_event_listener(leptos::ev::keydown, move |event| {
+    on_window(leptos::ev::keydown, move |event| {
         if event.key() == "Escape" {
             page.word.set(None);
             page.device_box.set(false);
@@ -372,7 +371,6 @@ fn listen_to_keys(page: Page) {
             key => label_by_key(page, key, &event),
         }
     });
-    on_cleanup(move || handle.remove());
 }
 
 /// The keys of the pad: a digit says what the drawing is; while the pad asks, Enter keeps it at once and Backspace takes

@@ -11,7 +11,7 @@ use super::settings::Field;
 use super::state::Action;
 use super::state::keep::KeepAction;
 use super::words::{Lang, Text, count, percent};
-use crate::page::reactive::{Show, effect, handler, live, memo, rows};
+use crate::page::reactive::{Show, effect, handler, live, memo, on_load, rows};
 use crate::shelf::{MAX_NAME, ModelCard, ModelId, UNDO_MS};
 use crate::training::{History, RunConfig};
 
@@ -196,7 +196,7 @@ fn Row(card: ModelCard, renaming: RwSignal<Option<ModelId>>) -> impl IntoView {
 fn Rename(id: ModelId, name: String, renaming: RwSignal<Option<ModelId>>) -> impl IntoView {
     let page = expect_context::<Page>();
     let field = NodeRef::<html::Input>::new();
-    field.on_load(|field| {
+    on_load(field, |field| {
         let _ = field.focus();
         field.select();
     });

@@ -13,7 +13,7 @@ use super::state::{Action, Answer, PageState};
 use super::words::{Lang, class_name};
 use crate::data::drawing::{BOX, Bitmap, Crop, Point, RASTER, Stages, normalize, rasterize};
 use crate::data::{CLASSES, SIDE};
-use crate::page::reactive::{Memo, effect, handler, live, memo, on_change};
+use crate::page::reactive::{Memo, effect, handler, live, memo, on_change, on_load};
 use crate::web::field;
 
 /// The pen's width as a share of the pad's side.
@@ -174,7 +174,7 @@ pub fn Try() -> impl IntoView {
         }
         read();
     };
-    ink.on_load(move |canvas| watch_size(&canvas, changed));
+    on_load(ink, move |canvas| watch_size(&canvas, changed));
     // On phones the buttons at the bottom would be under the finger.
     effect(move || {
         if let Some(root) = super::browser::document().document_element() {

@@ -6,7 +6,9 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::marker::PhantomData;
 use std::sync::Arc;
 
+use leptos::html::ElementType;
 use leptos::prelude::*;
+use wasm_bindgen::JsCast;
 
 /// A value that is computed anew when a signal that it was computed from has changed. Who reads it follows only the
 /// value itself.
@@ -107,6 +109,22 @@ pub fn on_change(count: impl Fn() -> u32 + 'static, work: impl Fn() + 'static) {
         let now = count();
         if before.replace(now).is_some_and(|before| before != now) {
             untrack(&work);
+        }
+    });
+}
+
+/// Does `work` once an element is there.
+pub fn on_load<E>(element: NodeRef<E>, work: impl FnOnce(E::Output) + 'static)
+where
+    E: ElementType + 'static,
+    E::Output: JsCast + Clone + 'static,
+{
+    let mut work = Some(work);
+    effect(move || {
+        if let Some(element) = element.get()
+            && let Some(work) = work.take()
+        {
+            work(element);
         }
     });
 }

@@ -1,6 +1,5 @@
 //! The run of an earlier visit that can go on, and the bar that says what is wrong with the storage.
 
-use crate::page::reactive::{Show, handler, live};
 use leptos::prelude::*;
 
 use super::Page;
@@ -9,6 +8,7 @@ use super::run::PLAY;
 use super::state::keep::KeepAction;
 use super::state::{Action, PageState, files};
 use super::words::Lang;
+use crate::page::reactive::{Show, handler, live};
 use crate::protocol::FileKind;
 use crate::shelf::StorageTrouble;
 

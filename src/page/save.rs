@@ -1,6 +1,5 @@
 //! The charts as files: a picture or the numbers, as ordinary downloads.
 
-use crate::page::reactive::{Show, handler};
 use leptos::html;
 use leptos::prelude::*;
 use wasm_bindgen::closure::Closure;
@@ -8,12 +7,13 @@ use wasm_bindgen::{JsCast, JsValue};
 use web_sys::{CanvasRenderingContext2d, HtmlCanvasElement};
 
 use super::Page;
-use super::browser::{document, download, window};
+use super::browser::{document, download, on_press, window};
 use super::chart::{Look, format_value, reads_ninety, value_of};
 use super::picture::{Label, Panel, Picture, Stroke};
 use super::plot::{Measure, Smoothed, along};
 use super::state::Run;
 use super::words::{Lang, Text};
+use crate::page::reactive::{Show, handler};
 use crate::training::{History, csv};
 
 /// Width and height of the picture.
@@ -35,13 +35,11 @@ pub fn Save(look: Look) -> impl IntoView {
     let page = expect_context::<Page>();
     let open = RwSignal::new(false);
     let (place, button) = (NodeRef::<html::Span>::new(), NodeRef::<html::Button>::new());
-    let outside = window_event_listener(leptos::ev::pointerdown, move |event| {
-        let target = event.target().and_then(|target| target.dyn_into::<web_sys::Node>().ok());
-        if !place.get_untracked().is_some_and(|place| place.contains(target.as_ref())) {
+    on_press(move |target| {
+        if !place.get_untracked().is_some_and(|place| place.contains(target)) {
             open.set(false);
         }
     });
-    on_cleanup(move || outside.remove());
     let close = move || {
         open.set(false);
         if let Some(button) = button.get_untracked() {

@@ -6,7 +6,6 @@ mod network;
 mod schedule;
 mod sheet;
 
-use crate::page::reactive::{handler, live};
 use leptos::html;
 use leptos::prelude::*;
 use wasm_bindgen::JsCast;
@@ -14,12 +13,13 @@ use web_sys::{HtmlElement, HtmlInputElement};
 
 pub(super) use self::fields::{Place, Setting};
 pub use self::sheet::{Group, Sheet};
-use super::browser::document;
+use super::browser::{document, on_press};
 use super::settings::layers::repair;
 use super::settings::{Field, is_changed};
 use super::state::{Action, PageState};
 use super::words::{Lang, Piece, Text, Token};
 use super::{Page, finetune};
+use crate::page::reactive::{handler, live, on_load};
 use crate::training::RunConfig;
 
 impl Token {
@@ -198,7 +198,7 @@ fn Popover(token: Token) -> impl IntoView {
         let selector = format!("[data-testid={}]", token.testid());
         document().query_selector(&selector).ok().flatten().and_then(|word| word.dyn_into::<HtmlElement>().ok())
     };
-    popover.on_load(move |popover| {
+    on_load(popover, move |popover| {
         if let Some(word) = word() {
             let room = popover.offset_parent().map_or(0, |parent| parent.client_width() - popover.offset_width());
             let style = web_sys::HtmlElement::style(&popover);
@@ -219,15 +219,13 @@ fn Popover(token: Token) -> impl IntoView {
             let _ = word.focus();
         }
     });
-    let outside = window_event_listener(leptos::ev::pointerdown, move |event| {
-        let target = event.target().and_then(|target| target.dyn_into::<web_sys::Node>().ok());
-        let inside = popover.get_untracked().is_some_and(|popover| popover.contains(target.as_ref()));
-        let on_word = word().is_some_and(|word| word.contains(target.as_ref()));
+    on_press(move |target| {
+        let inside = popover.get_untracked().is_some_and(|popover| popover.contains(target));
+        let on_word = word().is_some_and(|word| word.contains(target));
         if !inside && !on_word {
             page.word.set(None);
         }
     });
-    on_cleanup(move || outside.remove());
     let fields =
         token.fields().iter().map(|field| view! { <Setting field=*field place=Place::Word /> }).collect::<Vec<_>>();
     let more = token.group().map(|(group, words)| {
