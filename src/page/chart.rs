@@ -22,7 +22,7 @@ use super::state::past::PastRun;
 use super::state::{PageState, Run};
 use super::words::{Lang, Text, decimal, percent};
 use crate::page::number;
-use crate::page::reactive::{Memo, Show, effect, handler, live, memo, on_load};
+use crate::page::reactive::{Memo, Show, Views, effect, handler, live, memo, on_load};
 
 /// How the user wants the lines.
 #[derive(Clone, Copy)]
@@ -199,7 +199,7 @@ fn Compare(look: Look) -> impl IntoView {
             view! {
                 <div class="earlier" role="group" aria-label=lang.compare_with()>
                     <span>{lang.compare_with()}</span>
-                    {runs.into_iter().map(chip).collect::<Vec<_>>()}
+                    {runs.into_iter().map(chip).views()}
                 </div>
             }
         })
@@ -295,7 +295,7 @@ fn Chart(measure: Measure, look: Look) -> impl IntoView {
                 <text class="y" x="0" y=y dx="-.65em" dy=".32em">{label}</text>
             }
         };
-        axis.ticks().into_iter().map(tick).collect::<Vec<_>>()
+        axis.ticks().into_iter().map(tick).views()
     });
     let columns = live(move || {
         let epochs = epochs.get();
@@ -313,7 +313,7 @@ fn Chart(measure: Measure, look: Look) -> impl IntoView {
                     <text class="x" class:k=key class:last=last x=place y="100%" dy="1.4em">{label}</text>
                 }
             })
-            .collect::<Vec<_>>()
+            .views()
     });
     let validated = live(move || {
         let (axis, span, scores, epochs) = (axis.get(), span.get(), scores.get(), epochs.get() as f32);
@@ -358,7 +358,7 @@ fn Chart(measure: Measure, look: Look) -> impl IntoView {
                 }
             })
         };
-        compared.get().iter().filter_map(name).collect::<Vec<_>>()
+        compared.get().iter().filter_map(name).views()
     });
     let broken = live(move || {
         let lang = page.lang.get();
@@ -375,7 +375,7 @@ fn Chart(measure: Measure, look: Look) -> impl IntoView {
                     </text>
                 }
             })
-            .collect::<Vec<_>>()
+            .views()
     });
     let hovered = move || {
         let index = look.at.get()?;
@@ -703,7 +703,7 @@ fn Table(look: Look) -> impl IntoView {
                 <thead>
                     {page.heads(heads)}
                 </thead>
-                <tbody>{live(move || rows.get().into_iter().flatten().map(row).collect::<Vec<_>>())}</tbody>
+                <tbody>{live(move || rows.get().into_iter().flatten().map(row).views())}</tbody>
             </table>
         </div>
     }

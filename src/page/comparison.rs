@@ -9,7 +9,7 @@ use super::state::finetune::{Act, FORGOTTEN};
 use super::words::{Lang, count, percent};
 use super::{Page, bold};
 use crate::data::SIDE;
-use crate::page::reactive::{handler, live, on_load};
+use crate::page::reactive::{Views, handler, live, on_load};
 use crate::training::Score;
 use crate::training::exam::Exam;
 use crate::training::finetune::{BeforeAfter, NewData, Trainable};
@@ -57,7 +57,7 @@ fn Room() -> impl IntoView {
         .into_iter()
         .chain(arm.prepared.validation_is_held_out.then(|| lang.flattering().to_owned()))
         .map(|text| view! { <p class="small dim caveat" data-testid="comparison-caveat">{text}</p> })
-        .collect::<Vec<_>>();
+        .views();
     let old = match arm.comparison.old_test.clone() {
         None => view! { <p class="sub">{lang.no_longer_applies()}</p> }.into_any(),
         Some(old) => {
@@ -172,7 +172,7 @@ fn Drawings(samples: Vec<u32>, pair: BeforeAfter, classes: Vec<String>) -> impl 
                 </figure>
             }
         })
-        .collect::<Vec<_>>();
+        .views();
     let more = all.saturating_sub(DRAWINGS);
     view! {
         <p class="small dim">{lang.each_as_read()}</p>
@@ -226,7 +226,7 @@ fn Dumbbells(pair: BeforeAfter, classes: Vec<String>, label: &'static str) -> im
                 </div>
             }
         })
-        .collect::<Vec<_>>();
+        .views();
     view! {
         <div class="db" role="list" aria-label=label>
             {rows}
@@ -282,7 +282,7 @@ fn Forgotten(pair: BeforeAfter, classes: Vec<String>) -> impl IntoView {
                     </figure>
                 }
             })
-            .collect::<Vec<_>>()
+            .views()
     });
     let more = all.saturating_sub(FORGOTTEN);
     view! {

@@ -12,7 +12,7 @@ use super::state::digits::Act;
 use super::words::Lang;
 use super::{Page, pictures};
 use crate::data::SIDE;
-use crate::page::reactive::{handler, live, on_change, on_load, rows};
+use crate::page::reactive::{Views, handler, live, on_change, on_load, rows};
 use crate::training::collection::WANTED;
 
 /// Samples of a class that are shown; the rest is counted.
@@ -67,7 +67,7 @@ pub fn Labels() -> impl IntoView {
                 </button>
             }
         });
-        keys.collect::<Vec<_>>()
+        keys.views()
     })
 }
 
@@ -226,7 +226,7 @@ pub fn YourDigits() -> impl IntoView {
                         .into_iter()
                         .enumerate()
                         .map(|(label, name)| view! { <Column label=label as u8 name /> })
-                        .collect::<Vec<_>>()
+                        .views()
                 })}
             </div>
             <Chosen />
@@ -276,7 +276,7 @@ fn Column(label: u8, name: String) -> impl IntoView {
         let missing = if asks.get() { WANTED.saturating_sub(counts.get().0) } else { 0 };
         (0..missing)
             .map(|at| view! { <span class="dg next" class:asked=move || at == 0 && next.get() aria-hidden="true"></span> })
-            .collect::<Vec<_>>()
+            .views()
     });
     let more = live(move || {
         let hidden = counts.get().1.saturating_sub(SHOWN);
@@ -382,7 +382,7 @@ fn Chosen() -> impl IntoView {
             view! {
                 <div class="row chosen" role="group" data-testid="sample-chosen">
                     <span>{move || page.lang.get().this_is(&name)}</span>
-                    <span class="labelkeys">{keys.collect::<Vec<_>>()}</span>
+                    <span class="labelkeys">{keys.views()}</span>
                     <button class="btn" data-testid="sample-remove" on:click=handler(move |_| page.digits(Act::Remove(id)))>
                         {page.say(Lang::remove_sample)}
                     </button>

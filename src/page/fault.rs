@@ -8,7 +8,7 @@ use super::Page;
 use super::browser::window;
 use super::state::{Action, WayOn};
 use super::words::Lang;
-use crate::page::reactive::{handler, live, memo, on_load};
+use crate::page::reactive::{Views, handler, live, memo, on_load};
 use crate::protocol::Failure;
 
 /// The panel; nothing while all is well.
@@ -69,7 +69,7 @@ fn Panel(failure: Failure) -> impl IntoView {
                 </button>
             }
         })
-        .collect::<Vec<_>>();
+        .views();
     let copy = matches!(failure, Failure::Unsupported { .. }).then(|| view! { <CopyAddress /> });
     view! {
         <div class="panel" role="alert" data-testid="error" data-kind=kind>

@@ -11,7 +11,7 @@ use super::browser::{document, narrow, on_press};
 use super::state::files::Act;
 use super::state::{Action, PageState};
 use super::words::Lang;
-use crate::page::reactive::{Show, effect, handler, live, on_load};
+use crate::page::reactive::{Show, Views, effect, handler, live, on_load};
 use crate::protocol::FileKind;
 use crate::shelf::ModelId;
 
@@ -112,7 +112,7 @@ pub fn Menu(
         };
         view! {
             <div class="pop menu" role="menu" aria-label=page.say(Lang::export) node_ref=list>
-                {KINDS.map(item).collect_view()}
+                {KINDS.map(item).views()}
             </div>
         }
     };

@@ -11,7 +11,7 @@ use super::state::finetune::{Act, Source};
 use super::words::{Lang, Text};
 use super::{Page, pictures};
 use crate::model::trainable_parameters;
-use crate::page::reactive::{Show, handler, live};
+use crate::page::reactive::{Show, Views, handler, live};
 use crate::training::collection::CLASSES_RANGE;
 use crate::training::finetune::{FineTune, NewData, Shift, Trainable};
 
@@ -147,7 +147,7 @@ fn choices<T: Copy + PartialEq + Send + Sync + 'static>(
                 </button>
             }
         })
-        .collect::<Vec<_>>()
+        .views()
 }
 
 /// Which network to start from.
@@ -358,7 +358,7 @@ pub fn DataChoices() -> impl IntoView {
                                 {times}
                             </button>
                         }
-                    })}
+                    }).views()}
             </span>
         </div>
         <p class="tiny dim">

@@ -9,7 +9,7 @@ use super::pad::put_pixels;
 use super::words::Lang;
 use crate::data::{CLASSES, PIXELS, SIDE};
 use crate::model::summary::summarize;
-use crate::page::reactive::{effect, live, memo};
+use crate::page::reactive::{Views, effect, live, memo};
 use crate::protocol::LayerMaps;
 
 /// Ink of a tile where a map is zero, so that its square is seen.
@@ -131,7 +131,7 @@ pub fn Inside() -> impl IntoView {
 
 #[component]
 fn Step(steps: Vec<String>) -> impl IntoView {
-    let lines = steps.into_iter().map(|step| view! { <span>{step}</span> }).collect::<Vec<_>>();
+    let lines = steps.into_iter().map(|step| view! { <span>{step}</span> }).views();
     view! {
         <div class="op">
             {lines}
@@ -225,7 +225,7 @@ fn TenAnswers(parameters: usize, layer: String) -> impl IntoView {
                 </div>
             }
         })
-        .collect::<Vec<_>>();
+        .views();
     view! {
         <div class="lay">
             <div class="outs">{rows}</div>

@@ -6,7 +6,7 @@ use super::Page;
 use super::browser::{recall, remember};
 use super::modal::Modal;
 use super::words::{Lang, Text};
-use crate::page::reactive::handler;
+use crate::page::reactive::{Views, handler};
 
 /// The list of keys, and the switch that turns them off.
 #[component]
@@ -32,10 +32,11 @@ pub fn Keys() -> impl IntoView {
             </div>
         }
     });
+
     view! {
         <Modal open=page.keys class="over" testid="keys" title=Lang::keyboard>
             <div class="body">
-                <dl class="keylist">{rows}</dl>
+                <dl class="keylist">{rows.views()}</dl>
                 <div class="field">
                     <label for="keys-on">{page.say(Lang::shortcuts)}</label>
                     <span class="in bare">

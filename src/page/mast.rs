@@ -7,7 +7,7 @@ use super::browser::{document, recall, remember, window};
 use super::settings::MOST_WORKERS;
 use super::state::{Action, DeviceChoice, PageState, Phase};
 use super::words::{Lang, Text, count};
-use crate::page::reactive::{Show, effect, handler, live};
+use crate::page::reactive::{Show, Views, effect, handler, live};
 use crate::protocol::DeviceKind;
 
 /// Sizes of the root's text, in percent. All of the page is measured in it.
@@ -218,7 +218,7 @@ fn Workers() -> impl IntoView {
             {move || working.get().map(|count| format!(" {count}"))}
         </p>
         <div class="row choices" role="group" aria-label=page.say(Lang::workers)>
-            {[None].into_iter().chain(counts).map(button).collect::<Vec<_>>()}
+            {[None].into_iter().chain(counts).map(button).views()}
         </div>
         <p class="tiny dim">{page.say(Lang::workers_are)}</p>
     }

@@ -14,7 +14,7 @@ use super::state::{Action, PageState};
 use super::words::{Lang, count, decimal};
 use super::{Page, bold};
 use crate::data::SIDE;
-use crate::page::reactive::{Memo, Show, effect, handler, live, memo, rows};
+use crate::page::reactive::{Memo, Show, Views, effect, handler, live, memo, rows};
 use crate::training::exam::{ClassScore, Confusion};
 
 /// The room, once a test was taken.
@@ -178,8 +178,7 @@ fn Matrix(shared: Shared, mistakes: Memo<u32>) -> impl IntoView {
             (worst_of(&classes, ClassScore::recall), worst_of(&classes, ClassScore::precision));
         let rows = (0..confusion.classes())
             .map(|truth| {
-                let cells =
-                    (0..confusion.classes()).map(|read| cell(&confusion, most, truth, read)).collect::<Vec<_>>();
+                let cells = (0..confusion.classes()).map(|read| cell(&confusion, most, truth, read)).views();
                 view! {
                     <tr>
                         <th scope="row">{shared.name(truth)}</th>
@@ -190,7 +189,7 @@ fn Matrix(shared: Shared, mistakes: Memo<u32>) -> impl IntoView {
                     </tr>
                 }
             })
-            .collect::<Vec<_>>();
+            .views();
         let precisions = (0..confusion.classes())
             .map(|read| {
                 view! {
@@ -199,7 +198,7 @@ fn Matrix(shared: Shared, mistakes: Memo<u32>) -> impl IntoView {
                     </td>
                 }
             })
-            .collect::<Vec<_>>();
+            .views();
         view! {
             {rows}
             <tr>
@@ -213,7 +212,7 @@ fn Matrix(shared: Shared, mistakes: Memo<u32>) -> impl IntoView {
     });
     let heads = live(move || {
         let names = shared.names.get();
-        names.iter().map(|name| view! { <th scope="col">{name.clone()}</th> }).collect::<Vec<_>>()
+        names.iter().map(|name| view! { <th scope="col">{name.clone()}</th> }).views()
     });
     let example = move || shared.names.with(|names| names.last().cloned().unwrap_or_default());
     view! {
@@ -272,7 +271,7 @@ fn PerClass(shared: Shared) -> impl IntoView {
                 </tr>
             }
         };
-        classes.iter().enumerate().map(row).collect::<Vec<_>>()
+        classes.iter().enumerate().map(row).views()
     });
     view! {
         <details class="more">

@@ -46,7 +46,7 @@ use wasm_bindgen::JsCast;
 
 use self::browser::{OncePerFrame, after, document, now, on_window, recall, remember, window, write_address};
 use self::engine::Engine;
-use self::reactive::{Memo, effect, handler, live, memo};
+use self::reactive::{Memo, Views, effect, handler, live, memo};
 use self::settings::{Note, Settings};
 use self::state::sweep::SweepAction;
 use self::state::{Action, PageState, Phase, Request, WayOn};
@@ -221,7 +221,7 @@ impl Page {
     /// The heads of a table of numbers.
     fn heads<const N: usize>(self, heads: [Text; N]) -> impl IntoView {
         let head = |head| view! { <th scope="col" class="num">{self.say(head)}</th> };
-        view! { <tr>{heads.map(head)}</tr> }
+        view! { <tr>{heads.map(head).views()}</tr> }
     }
 
     /// Speaks to those who listen to the page.
@@ -320,7 +320,7 @@ fn Notes() -> impl IntoView {
         let lang = page.lang.get();
         page.notes.with_value(|notes| {
             let note = |note| view! { <p class="note" data-testid="note">{lang.note(note)}</p> };
-            notes.iter().map(note).collect::<Vec<_>>()
+            notes.iter().map(note).views()
         })
     })
 }

@@ -11,7 +11,7 @@ use super::settings::Field;
 use super::state::Action;
 use super::state::keep::KeepAction;
 use super::words::{Lang, Text, count, percent};
-use crate::page::reactive::{Show, effect, handler, live, memo, on_load, rows};
+use crate::page::reactive::{Show, Views, effect, handler, live, memo, on_load, rows};
 use crate::shelf::{MAX_NAME, ModelCard, ModelId, UNDO_MS};
 use crate::training::{History, RunConfig};
 
@@ -45,7 +45,7 @@ pub fn Models() -> impl IntoView {
                             <th>
                                 <span class="vh">{page.say(Lang::compare)}</span>
                             </th>
-                            {heads.map(head)}
+                            {heads.map(head).views()}
                             <th>
                                 <span class="vh">{page.say(Lang::actions)}</span>
                             </th>
@@ -285,7 +285,7 @@ fn side_by_side(lang: Lang, pair: [(ModelCard, Option<History>); 2]) -> impl Int
         view! {
             <tr>
                 <th scope="row">{head}</th>
-                {cells.map(|cell| view! { <td class="num">{cell}</td> })}
+                {cells.map(|cell| view! { <td class="num">{cell}</td> }).views()}
             </tr>
         }
     };
@@ -298,7 +298,8 @@ fn side_by_side(lang: Lang, pair: [(ModelCard, Option<History>); 2]) -> impl Int
         row(lang.parameters().into(), cards.map(|card| count(card.parameters))),
         row(lang.size().into(), cards.map(|card| lang.model_size(card.bytes))),
         row(lang.trained_on().into(), cards.map(|card| lang.trained_on_what(card))),
-    ];
+    ]
+    .views();
     // Two counts can be held against each other where the same images were counted.
     let verdict = match cards.map(|card| card.test) {
         [Some(a), Some(b)] if a.total == b.total => Some(lang.verdict(names, [a, b])),
@@ -310,7 +311,7 @@ fn side_by_side(lang: Lang, pair: [(ModelCard, Option<History>); 2]) -> impl Int
     let differences = match cards.map(|card| card.config.as_ref()) {
         [Some(a), Some(b)] => {
             let differing = Field::all().filter(|field| field.get(a) != field.get(b));
-            differing.map(|field| row(lang.field(field).into(), [a, b].map(|config| field.get(config)))).collect()
+            differing.map(|field| row(lang.field(field).into(), [a, b].map(|config| field.get(config)))).views()
         }
         _ => Vec::new(),
     };
@@ -320,7 +321,7 @@ fn side_by_side(lang: Lang, pair: [(ModelCard, Option<History>); 2]) -> impl Int
         histories => {
             let lines =
                 std::array::from_fn(|index| (names[index], histories[index].as_ref(), cards[index].config.as_ref()));
-            [Measure::Loss, Measure::Accuracy].map(|measure| curve(lang, measure, lines)).into_any()
+            [Measure::Loss, Measure::Accuracy].map(|measure| curve(lang, measure, lines)).views().into_any()
         }
     };
     view! {
@@ -330,7 +331,7 @@ fn side_by_side(lang: Lang, pair: [(ModelCard, Option<History>); 2]) -> impl Int
                 <thead>
                     <tr>
                         <td></td>
-                        {names.map(|name| view! { <th scope="col" class="num">{name.to_owned()}</th> })}
+                        {names.map(|name| view! { <th scope="col" class="num">{name.to_owned()}</th> }).views()}
                     </tr>
                 </thead>
                 <tbody>{measures} {differences}</tbody>
@@ -371,7 +372,7 @@ fn curve(
             <text x="34" y=y dy=".32em" text-anchor="end">{label}</text>
         }
     });
-    let ticks = ticks.collect::<Vec<_>>();
+    let ticks = ticks.views();
     let path = |(_, history, config): (&str, Option<&History>, Option<&RunConfig>), class: &'static str| {
         let history = history?;
         let points: Vec<String> =
@@ -407,7 +408,7 @@ fn curve(
                             </span>
                         }
                     })
-                    .collect::<Vec<_>>()}
+                    .views()}
             </figcaption>
             <svg viewBox="0 0 300 124" aria-hidden="true">
                 {ticks}

@@ -13,7 +13,7 @@ use super::state::{Action, Answer, PageState};
 use super::words::{Lang, class_name};
 use crate::data::drawing::{BOX, Bitmap, Crop, Point, RASTER, Stages, normalize, rasterize};
 use crate::data::{CLASSES, SIDE};
-use crate::page::reactive::{Memo, effect, handler, live, memo, on_change, on_load};
+use crate::page::reactive::{Memo, Views, effect, handler, live, memo, on_change, on_load};
 use crate::web::field;
 
 /// The pen's width as a share of the pad's side.
@@ -193,7 +193,7 @@ pub fn Try() -> impl IntoView {
                     .split('M')
                     .filter(|stroke| !stroke.is_empty())
                     .map(|stroke| view! { <path class="ghost" pathLength="1" d=format!("M{stroke}") /> })
-                    .collect::<Vec<_>>();
+                    .views();
                 view! { <g transform="translate(50 45) scale(.62) translate(-50 -50)">{strokes}</g> }.into_any()
             }
         }
@@ -532,7 +532,7 @@ fn Answers(empty: RwSignal<bool>) -> impl IntoView {
                 </div>
             }
         };
-        (0..classes).map(bar).collect::<Vec<_>>()
+        (0..classes).map(bar).views()
     });
     let reading = page.slice(PageState::is_reading);
     view! {

@@ -154,6 +154,18 @@ pub fn handler<E: 'static>(work: impl FnMut(E) + 'static) -> Box<dyn FnMut(E)> {
     Box::new(work)
 }
 
+/// Views one after the other.
+pub trait Views {
+    /// Them, of one type whatever they are.
+    fn views(self) -> Vec<AnyView>;
+}
+
+impl<I: IntoIterator<Item: IntoView + 'static>> Views for I {
+    fn views(self) -> Vec<AnyView> {
+        self.into_iter().map(IntoAny::into_any).collect()
+    }
+}
+
 /// A view for each item. It stays while an item of its key stays: what the view depends on and doesn't follow itself
 /// belongs into the key.
 pub fn rows<T: Send + 'static, K: Hash, V: IntoView + 'static>(

@@ -8,7 +8,7 @@ use super::state::{Action, Activity, PageState, Phase, finetune};
 use super::words::{Lang, Text};
 use super::{Page, bold, browser, speed_key};
 use crate::page::number;
-use crate::page::reactive::{handler, live, memo, rows};
+use crate::page::reactive::{Views, handler, live, memo, rows};
 
 /// The longest run whose epochs each get a segment of their own.
 const MOST_SEGMENTS: u32 = 20;
@@ -287,7 +287,7 @@ fn Progress() -> impl IntoView {
             .unwrap_or_default()
             .into_iter()
             .map(|text| view! { <span>{bold(&text)}</span> })
-            .collect::<Vec<_>>()
+            .views()
     };
     live(move || {
         let parts = parts.get()?;
@@ -311,7 +311,7 @@ fn Progress() -> impl IntoView {
                     ></i>
                 }
             })
-            .collect::<Vec<_>>();
+            .views();
         Some(
             view! {
                 <div

@@ -5,7 +5,7 @@ use leptos::prelude::*;
 use super::Page;
 use super::state::Phase;
 use super::words::{percent, stressed};
-use crate::page::reactive::live;
+use crate::page::reactive::{Views, live};
 
 /// Headline and line, with the contract's `status` around them.
 #[component]
@@ -34,7 +34,7 @@ pub fn Story() -> impl IntoView {
                             let piece = piece.to_owned();
                             if stress { view! { <em>{piece}</em> }.into_any() } else { piece.into_any() }
                         })
-                        .collect::<Vec<_>>()
+                        .views()
                 })}
             </h1>
             <p class="sub">

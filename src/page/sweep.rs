@@ -9,7 +9,7 @@ use super::browser::document;
 use super::state::sweep::{Column, Form, SweepAction, order};
 use super::state::{Action, PageState, Phase};
 use super::words::{Lang, percent};
-use crate::page::reactive::{Show, effect, handler, live, rows};
+use crate::page::reactive::{Show, Views, effect, handler, live, rows};
 use crate::training::sweep::{Search, Setting, TrialState};
 
 /// A field of the form.
@@ -96,11 +96,12 @@ pub fn Tuning() -> impl IntoView {
             </button>
         }
     });
-    let values = (0..Setting::ALL.len()).map(|index| view! { <Entry field=Slot::Values(index) /> }).collect::<Vec<_>>();
+
+    let values = (0..Setting::ALL.len()).map(|index| view! { <Entry field=Slot::Values(index) /> }).views();
     view! {
         <p class="small dim">{page.say(Lang::tuning_effect)}</p>
         <div class="row choices" role="group" aria-label=page.say(Lang::search)>
-            {searches}
+            {searches.views()}
         </div>
         <p class="tiny dim">{move || page.lang.get().search_effect(search.get())}</p>
         {values}
@@ -276,7 +277,7 @@ fn Table() -> impl IntoView {
             <thead>
                 <tr>
                     {head(Column::Run)}
-                    {live(move || (0..axes.with(Vec::len)).map(|index| head(Column::Axis(index))).collect::<Vec<_>>())}
+                    {live(move || (0..axes.with(Vec::len)).map(|index| head(Column::Axis(index))).views())}
                     {head(Column::Score)} {head(Column::Epochs)} {head(Column::Time)} {head(Column::State)}
                 </tr>
             </thead>
@@ -323,7 +324,7 @@ fn Row(index: usize) -> impl IntoView {
                     {number}
                 </button>
             </th>
-            {values.into_iter().map(|value| view! { <td class="num">{value.to_string()}</td> }).collect::<Vec<_>>()}
+            {values.into_iter().map(|value| view! { <td class="num">{value.to_string()}</td> }).views()}
             <td class="num">
                 {live(move || {
                     trial

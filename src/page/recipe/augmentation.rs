@@ -10,7 +10,7 @@ use crate::data::augment::Change;
 use crate::page::Page;
 use crate::page::number;
 use crate::page::pad::put_pixels;
-use crate::page::reactive::{effect, handler, memo};
+use crate::page::reactive::{Views, effect, handler, memo};
 use crate::page::settings::{Field, mixture};
 use crate::page::state::Action;
 use crate::page::words::Lang;
@@ -39,7 +39,7 @@ pub fn Augmentation() -> impl IntoView {
     view! {
         <p class="tiny dim">{page.say(Lang::augmentation_is)}</p>
         <div class="row choices" role="group" aria-label=page.say(Lang::presets)>
-            {presets.collect::<Vec<_>>()}
+            {presets.views()}
         </div>
         <Preview />
         <div class="aug head" aria-hidden="true">
@@ -47,7 +47,7 @@ pub fn Augmentation() -> impl IntoView {
             <span>{page.say(Lang::how_strong)}</span>
             <span>{page.say(Lang::how_often)}</span>
         </div>
-        {sliders.into_iter().collect::<Vec<_>>()}
+        {sliders.views()}
     }
 }
 
@@ -86,7 +86,7 @@ fn Preview() -> impl IntoView {
             });
             view! { <canvas class="ink" node_ref=canvas></canvas> }
         })
-        .collect::<Vec<_>>();
+        .views();
     view! {
         <div class="preview">
             <div

@@ -4,7 +4,7 @@ use leptos::html;
 use leptos::prelude::*;
 
 use crate::page::Page;
-use crate::page::reactive::{Memo, handler, live};
+use crate::page::reactive::{Memo, Views, handler, live};
 use crate::page::settings::{Bounds, Field, is_changed};
 use crate::page::state::{Action, Phase};
 use crate::page::words::Lang;
@@ -196,7 +196,7 @@ fn Choice(field: Field, id: String, testid: String, value: Memo<String>, set: Ca
     });
     view! {
         <select id=id data-testid=testid on:change=handler(move |event| set.run(event_target_value(&event)))>
-            {options.collect::<Vec<_>>()}
+            {options.views()}
         </select>
     }
 }

@@ -19,7 +19,7 @@ use super::settings::{Field, is_changed};
 use super::state::{Action, PageState};
 use super::words::{Lang, Piece, Text, Token};
 use super::{Page, finetune};
-use crate::page::reactive::{handler, live, on_load};
+use crate::page::reactive::{Views, handler, live, on_load};
 use crate::training::RunConfig;
 
 impl Token {
@@ -226,8 +226,7 @@ fn Popover(token: Token) -> impl IntoView {
             page.word.set(None);
         }
     });
-    let fields =
-        token.fields().iter().map(|field| view! { <Setting field=*field place=Place::Word /> }).collect::<Vec<_>>();
+    let fields = token.fields().iter().map(|field| view! { <Setting field=*field place=Place::Word /> }).views();
     let more = token.group().map(|(group, words)| {
         view! {
             <button

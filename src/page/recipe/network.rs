@@ -11,7 +11,7 @@ use crate::model::summary::{MAX_CONVOLUTIONS, MAX_DENSE, MAX_WIDTH, summarize};
 use crate::model::{Convolution, NetworkConfig, NetworkError, Padding};
 use crate::page::Page;
 use crate::page::browser::{after, document};
-use crate::page::reactive::{Show, handler, live, memo, rows};
+use crate::page::reactive::{Show, Views, handler, live, memo, rows};
 use crate::page::settings::layers::KERNELS;
 use crate::page::settings::{Bounds, Field, bounded, is_changed};
 use crate::page::words::{Lang, count};
@@ -189,7 +189,7 @@ fn Block(index: usize) -> impl IntoView {
                                 }
                             })
                         >
-                            {kernels.into_iter().collect::<Vec<_>>()}
+                            {kernels.views()}
                         </select>
                     </span>
                 </label>
@@ -404,7 +404,7 @@ fn Summary() -> impl IntoView {
                                 </tr>
                             }
                         })
-                        .collect::<Vec<_>>()
+                        .views()
                 })}
             </tbody>
             <tfoot>

@@ -14,7 +14,7 @@ use crate::page::Page;
 use crate::page::browser::after;
 use crate::page::mast::DeviceChoices;
 use crate::page::modal::Modal;
-use crate::page::reactive::{effect, handler};
+use crate::page::reactive::{Views, effect, handler};
 use crate::page::settings::{Field, is_changed};
 use crate::page::state::{Action, PageState};
 use crate::page::sweep::Tuning;
@@ -90,9 +90,8 @@ pub fn Sheet() -> impl IntoView {
         (changed, state.is_busy())
     });
     let split = page.slice(|state| (state.data.validation_images, state.data.test_images));
-    let settings = |fields: &[Field]| {
-        fields.iter().map(|field| view! { <Setting field=*field place=Place::Sheet /> }).collect::<Vec<_>>()
-    };
+    let settings =
+        |fields: &[Field]| fields.iter().map(|field| view! { <Setting field=*field place=Place::Sheet /> }).views();
     let often = [Field::Epochs, Field::BatchSize, Field::LearningRate, Field::Optimizer, Field::Momentum, Field::Seed];
     view! {
         <Modal open=page.sheet class="over" testid="recipe" title=Lang::recipe>
