@@ -10,6 +10,17 @@ use leptos::html::ElementType;
 use leptos::prelude::*;
 use wasm_bindgen::JsCast;
 
+/// `Fn` and no more. A `dyn Fn` is a `FnOnce` too, and has code for that in each of hundreds of closures.
+trait Call<V> {
+    fn call(&self) -> V;
+}
+
+impl<V, F: Fn() -> V> Call<V> for F {
+    fn call(&self) -> V {
+        self()
+    }
+}
+
 /// A value that is computed anew when a signal that it was computed from has changed. Who reads it follows only the
 /// value itself.
 pub struct Memo<T> {
@@ -27,8 +38,8 @@ impl<T> Copy for Memo<T> {}
 
 /// Makes a [`Memo`].
 pub fn memo<T: PartialEq + Send + Sync + 'static>(value: impl Fn() -> T + Send + Sync + 'static) -> Memo<T> {
-    fn erased(value: Box<dyn Fn() -> Value + Send + Sync>) -> leptos::prelude::Memo<Value> {
-        leptos::prelude::Memo::new(move |_| value())
+    fn erased(value: Box<dyn Call<Value> + Send + Sync>) -> leptos::prelude::Memo<Value> {
+        leptos::prelude::Memo::new(move |_| value.call())
     }
     Memo { value: erased(Box::new(move || Value(Arc::new(value())))), of: PhantomData }
 }
@@ -131,8 +142,8 @@ where
 
 /// A view that is made anew when a signal that it read has changed.
 pub fn live<V: IntoView + 'static>(view: impl Fn() -> V + Send + 'static) -> AnyView {
-    fn erased(view: Box<dyn Fn() -> AnyView + Send>) -> AnyView {
-        view.into_any()
+    fn erased(view: Box<dyn Call<AnyView> + Send>) -> AnyView {
+        (move || view.call()).into_any()
     }
     erased(Box::new(move || view().into_any()))
 }
@@ -150,8 +161,19 @@ pub fn Show<W: Fn() -> bool + Send + Sync + 'static>(
 }
 
 /// What is done at an event of an element: `on:click=handler(move |_| …)`.
-pub fn handler<E: 'static>(work: impl FnMut(E) + 'static) -> Box<dyn FnMut(E)> {
-    Box::new(work)
+pub fn handler<E: 'static>(work: impl FnMut(E) + 'static) -> impl FnMut(E) {
+    trait Handle<E> {
+        fn handle(&mut self, event: E);
+    }
+    impl<E, F: FnMut(E)> Handle<E> for F {
+        fn handle(&mut self, event: E) {
+            self(event);
+        }
+    }
+    fn erased<E: 'static>(mut work: Box<dyn Handle<E>>) -> impl FnMut(E) + use<E> {
+        move |event| work.handle(event)
+    }
+    erased(Box::new(work))
 }
 
 /// Views one after the other.
