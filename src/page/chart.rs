@@ -319,19 +319,19 @@ fn Chart(measure: Measure, look: Look) -> impl IntoView {
         let (axis, span, scores, epochs) = (axis.get(), span.get(), scores.get(), epochs.get() as f32);
         let place = |(epoch, value): &(u32, f32)| (span.place(*epoch as f32 / epochs), axis.place(*value));
         let places: Vec<_> = scores.iter().map(place).collect();
-        let lines: Vec<_> = places
+        let lines = places
             .windows(2)
             .map(|pair| {
                 view! {
                     <line class="val" x1=x(pair[0].0) y1=x(pair[0].1) x2=x(pair[1].0) y2=x(pair[1].1) />
                 }
             })
-            .collect();
-        let dots: Vec<_> = places
+            .views();
+        let dots = places
             .iter()
             .filter(|(x, y)| (0.0..=1.0).contains(y) && (0.0..=1.0).contains(x))
             .map(|(px, py)| view! { <circle class="dot" cx=x(*px) cy=x(*py) r="3.6" /> })
-            .collect();
+            .views();
         let best = best.get().map(|epoch| span.place(epoch as f32 / epochs));
         let best = best.filter(|place| (0.0..=1.0).contains(place)).map(|place| {
             view! { <circle class="best" cx=x(place) cy="100%" r="3" /> }
