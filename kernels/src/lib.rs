@@ -5,8 +5,9 @@
 //! Numbers lie as `[image][row][column][channel]` (NHWC), weights as `[output][input][3][3]`. What makes it fast:
 //!
 //! - **Pooling windows are Winograd's tiles.** F(4×4, 3×3) makes two by two windows from a 6×6 patch with 36 products
-//!   instead of 144, F(2×2, 3×3) a single one from a 4×4 patch with 16 instead of 36. So the map before the pool is never
-//!   stored ([`winograd`], [`pool`]); one byte a window says which pixel won.
+//!   instead of 144; what is left over in an odd row or column is made two by one with 24 instead of 72, and a single one
+//!   with 16 instead of 36. So the map before the pool is never stored ([`winograd`], [`pool`]); one byte a window says
+//!   which pixel won.
 //! - **Backward is sparse.** Only a window's winner carries gradient, and only where ReLU let it through: at most one
 //!   pixel in four. The gradient is never spread out to the size before the pool ([`sparse`]). This is exact.
 //! - **Small maps take images as rows.** Without a pool, the rows of a register tile are four images at the same pixel,

@@ -7,9 +7,9 @@ use crate::simd::{Bits, F4};
 use crate::{BLOCK, Bordered, Shape, Weights, thin, winograd};
 
 /// Convolution, bias, ReLU and pool: the output `[image][row][column][output]` and, for each of its numbers, which
-/// pixel of the window won (0 1 over 2 3; the first, if their sums come out equal), or [`crate::OFF`] where ReLU lets nothing
-/// through. A window in which something is infinite or no number gives no number, so that it is seen; its three
-/// neighbours may, too.
+/// pixel of the window won (0 1 over 2 3; the first, if their sums come out equal), or 255 where ReLU lets nothing through.
+/// A window in which something is infinite or no number gives no number, so that it is seen; its three neighbours may,
+/// too.
 ///
 /// # Panics
 /// If input, weights or bias are of another shape.
@@ -89,7 +89,7 @@ impl Pool<'_> {
     }
 }
 
-/// The greatest of a window's four numbers after bias and ReLU, and which it was, or [`OFF`].
+/// The greatest of a window's four numbers after bias and ReLU, and which it was, or [`crate::OFF`].
 #[inline(always)]
 fn largest(numbers: [F4; 4], bias: F4) -> (F4, Bits) {
     let [a, b, c, d] = numbers;

@@ -144,8 +144,8 @@ fn apart(floats: usize) -> usize {
     floats + 16
 }
 
-/// Tiles of `V` by `H`, each given by its image and the row and column of its first window. `kept` is where their form of the
-/// weights is.
+/// Tiles of `V` by `H`, each given by its image and the row and column of its first window. `kept` is where their form of
+/// the weights is.
 #[cfg_attr(all(feature = "relaxed", target_arch = "wasm32"), target_feature(enable = "relaxed-simd"))]
 fn tiles<V: Axis, H: Axis>(
     shape: &Shape,

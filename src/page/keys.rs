@@ -32,7 +32,6 @@ pub fn Keys() -> impl IntoView {
             </div>
         }
     });
-
     view! {
         <Modal open=page.keys class="over" testid="keys" title=Lang::keyboard>
             <div class="body">

@@ -215,6 +215,10 @@ fn array(spare: Option<Float32Array>, len: usize) -> Float32Array {
 /// What a helper's answer says, and its array of gradients, which is of no more use; `None` if it is none.
 fn done(message: &JsValue) -> Option<(Done, Float32Array)> {
     let Response { told, seconds, sizes, gradients } = serde_wasm_bindgen::from_value(message.clone()).ok()?;
+    let len = sizes.iter().try_fold(0u32, |sum, &len| sum.checked_add(len))?;
+    if told.is_empty() || len.checked_mul(told.len() as u32) != Some(gradients.length()) {
+        return None;
+    }
     let mut end = 0;
     let mut next = |&len: &u32| {
         end += len;
