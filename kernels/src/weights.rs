@@ -12,11 +12,8 @@ pub struct Weights {
     inputs: usize,
     outputs: usize,
     values: Vec<f32>,
-    /// By Winograd's tile: of two by two windows, two above each other, two side by side, and one ([`crate::winograd`]).
-    pub(crate) fours: OnceLock<Aligned>,
-    pub(crate) tall: OnceLock<Aligned>,
-    pub(crate) wide: OnceLock<Aligned>,
-    pub(crate) ones: OnceLock<Aligned>,
+    /// For [`crate::winograd`].
+    pub(crate) winograd: OnceLock<Aligned>,
     /// For [`crate::thin`].
     pub(crate) thin: OnceLock<Aligned>,
     /// For the input's gradient through a pool ([`crate::sparse`]).
@@ -33,10 +30,7 @@ impl Weights {
             inputs,
             outputs,
             values: values.to_vec(),
-            fours: OnceLock::new(),
-            tall: OnceLock::new(),
-            wide: OnceLock::new(),
-            ones: OnceLock::new(),
+            winograd: OnceLock::new(),
             thin: OnceLock::new(),
             gathered: OnceLock::new(),
             forward: OnceLock::new(),

@@ -6,11 +6,10 @@
 //!
 //! Along either axis a tile is one pooling window, F(2, 3), or two, F(4, 3): two by two windows are made with 36 products
 //! instead of 64, or of the 144 that direct sums take. Windows of an odd last row or column are taken two by one.
+//! F(2, 3) is made from four of F(4, 3)'s points, so that one form of the weights serves all tiles.
 //!
 //! F(4, 3) rounds some four times as coarsely as direct sums do (measured: 2e-7 in outputs of about one), and of equal
 //! pixels the first wins only where the sums come out equal: over an even area they do.
-
-use std::sync::OnceLock;
 
 use crate::aligned::Aligned;
 use crate::pool::Pool;
@@ -19,6 +18,9 @@ use crate::{BLOCK, Bordered, Shape, Weights};
 
 /// Tiles that are taken at a time.
 const TILES: usize = 8;
+
+/// Terms along an axis of the longest tile, and of the weights.
+const SIDE: usize = 6;
 
 /// Convolution of the whole batch.
 pub(crate) fn convolve(shape: &Shape, input: &Bordered, weights: &Weights, pool: &mut Pool) {
@@ -31,14 +33,27 @@ pub(crate) fn convolve(shape: &Shape, input: &Bordered, weights: &Weights, pool:
         }
     }
     let [fours, tall, wide, ones] = &lists;
-    tiles::<Two, Two>(shape, input, weights, &weights.fours, fours, pool);
-    tiles::<Two, One>(shape, input, weights, &weights.tall, tall, pool);
-    tiles::<One, Two>(shape, input, weights, &weights.wide, wide, pool);
-    tiles::<One, One>(shape, input, weights, &weights.ones, ones, pool);
+    let (channels, outputs) = (input.channels, shape.output_blocks() * BLOCK);
+    let mut scratch = Scratch {
+        patches: Aligned::zeros(SIDE * SIDE * apart(TILES * channels)),
+        products: Aligned::zeros(SIDE * SIDE * apart(TILES * outputs)),
+    };
+    tiles::<Two, Two>(shape, input, weights, fours, &mut scratch, pool);
+    tiles::<Two, One>(shape, input, weights, tall, &mut scratch, pool);
+    tiles::<One, Two>(shape, input, weights, wide, &mut scratch, pool);
+    tiles::<One, One>(shape, input, weights, ones, &mut scratch, pool);
+}
+
+/// What lies between the steps of a few tiles.
+struct Scratch {
+    /// `[term][tile][input]`
+    patches: Aligned,
+    /// `[term][tile][output]`
+    products: Aligned,
 }
 
 /// As many numbers as an axis has, at most.
-type Line = [F4; 6];
+type Line = [F4; SIDE];
 
 /// One axis of a tile.
 trait Axis {
@@ -46,19 +61,21 @@ trait Axis {
     const WINDOWS: usize;
     /// Inputs that they see, which is as many as there are terms.
     const SIDE: usize = 2 * Self::WINDOWS + 2;
+    /// Which of the weights' terms they are.
+    const TERMS: &[usize];
     /// `Bᵀ d`
     fn patch(d: Line) -> Line;
-    /// `G g`
-    fn filter(g: [F4; 3]) -> Line;
     /// `Aᵀ m`
     fn back(m: Line) -> Line;
 }
 
-/// F(2, 3), from the points 0, 1, −1, ∞.
+/// F(2, 3), from the points 0, 1, −1, ∞. Usually its `G g` is 4, −3, −3 and 1 times what [`filter`] gives for them;
+/// here `Aᵀ` is.
 struct One;
 
 impl Axis for One {
     const WINDOWS: usize = 1;
+    const TERMS: &[usize] = &[0, 1, 2, 5];
 
     #[inline(always)]
     fn patch(d: Line) -> Line {
@@ -66,14 +83,9 @@ impl Axis for One {
     }
 
     #[inline(always)]
-    fn filter([a, b, c]: [F4; 3]) -> Line {
-        let half = F4::splat(0.5);
-        line([a, half * (a + b + c), half * (a - b + c), c])
-    }
-
-    #[inline(always)]
     fn back(m: Line) -> Line {
-        line([m[0] + m[1] + m[2], m[1] - m[2] - m[3]])
+        let (four, less_three) = (F4::splat(4.0), F4::splat(-3.0));
+        line([(four * m[0]).add_product(m[1] + m[2], less_three), less_three * (m[1] - m[2]) - m[3]])
     }
 }
 
@@ -82,6 +94,7 @@ struct Two;
 
 impl Axis for Two {
     const WINDOWS: usize = 2;
+    const TERMS: &[usize] = &[0, 1, 2, 3, 4, 5];
 
     #[inline(always)]
     fn patch(d: Line) -> Line {
@@ -101,13 +114,6 @@ impl Axis for Two {
     }
 
     #[inline(always)]
-    fn filter([a, b, c]: [F4; 3]) -> Line {
-        let (sixth, less_sixth) = (F4::splat(1.0 / 6.0), F4::splat(-1.0 / 6.0));
-        let (even, odd) = (a * F4::splat(1.0 / 24.0) + c * sixth, b * F4::splat(1.0 / 12.0));
-        [a * F4::splat(0.25), less_sixth * (a + b + c), less_sixth * (a - b + c), even + odd, even - odd, c]
-    }
-
-    #[inline(always)]
     fn back(m: Line) -> Line {
         let (near_even, near_odd) = (m[1] + m[2], m[1] - m[2]);
         let (far_even, far_odd) = (m[3] + m[4], m[3] - m[4]);
@@ -118,6 +124,14 @@ impl Axis for Two {
             m[5] + near_odd.add_product(far_odd, F4::splat(8.0)),
         ])
     }
+}
+
+/// `G g`
+#[inline(always)]
+fn filter([a, b, c]: [F4; 3]) -> Line {
+    let (sixth, less_sixth) = (F4::splat(1.0 / 6.0), F4::splat(-1.0 / 6.0));
+    let (even, odd) = (a * F4::splat(1.0 / 24.0) + c * sixth, b * F4::splat(1.0 / 12.0));
+    [a * F4::splat(0.25), less_sixth * (a + b + c), less_sixth * (a - b + c), even + odd, even - odd, c]
 }
 
 /// These numbers, and behind them zeros that nobody looks at.
@@ -144,15 +158,14 @@ fn apart(floats: usize) -> usize {
     floats + 16
 }
 
-/// Tiles of `V` by `H`, each given by its image and the row and column of its first window. `kept` is where their form of
-/// the weights is.
+/// Tiles of `V` by `H`, each given by its image and the row and column of its first window.
 #[cfg_attr(all(feature = "relaxed", target_arch = "wasm32"), target_feature(enable = "relaxed-simd"))]
 fn tiles<V: Axis, H: Axis>(
     shape: &Shape,
     input: &Bordered,
     weights: &Weights,
-    kept: &OnceLock<Aligned>,
     tiles: &[(usize, usize, usize)],
+    scratch: &mut Scratch,
     pool: &mut Pool,
 ) {
     if tiles.is_empty() {
@@ -161,16 +174,17 @@ fn tiles<V: Axis, H: Axis>(
     let (channels, outputs) = (input.channels, shape.output_blocks() * BLOCK);
     let (of_kernels, of_patches, of_products) =
         (apart(channels * outputs), apart(TILES * channels), apart(TILES * outputs));
-    let kernels = kept.get_or_init(|| transform_weights::<V, H>(shape, channels, weights, of_kernels));
-    let mut patches = Aligned::zeros(V::SIDE * H::SIDE * of_patches);
-    let mut products = Aligned::zeros(V::SIDE * H::SIDE * of_products);
+    let kernels = weights.winograd.get_or_init(|| transform_weights(shape, channels, weights, of_kernels));
+    let Scratch { patches, products } = scratch;
     let (rows, columns) = shape.pooled();
     for tiles in tiles.chunks(TILES) {
         for (row, &(image, y, x)) in tiles.iter().enumerate() {
             let patch = input.patch(image, 2 * y, 2 * x);
             transform_patch::<V, H>(input, patch, &mut patches[row * channels..], of_patches);
         }
-        for (term, kernel) in kernels.chunks_exact(of_kernels).enumerate() {
+        let terms = V::TERMS.iter().flat_map(|y| H::TERMS.iter().map(move |x| y * SIDE + x));
+        for (term, of_weights) in terms.enumerate() {
+            let kernel = &kernels[of_weights * of_kernels..][..of_kernels];
             for row in (0..tiles.len()).step_by(4) {
                 let patches = &patches[term * of_patches + row * channels..][..4 * channels];
                 let products = &mut products[term * of_products + row * outputs..][..4 * outputs];
@@ -197,23 +211,23 @@ fn tiles<V: Axis, H: Axis>(
 
 /// `G g Gᵀ` of each filter: `[term][block][input][8 outputs]`, `apart` floats from a term to the next. Eight outputs at
 /// a time, so that what is written lies together.
-fn transform_weights<V: Axis, H: Axis>(shape: &Shape, channels: usize, weights: &[f32], apart: usize) -> Aligned {
-    let mut kernels = Aligned::zeros(V::SIDE * H::SIDE * apart);
+fn transform_weights(shape: &Shape, channels: usize, weights: &[f32], apart: usize) -> Aligned {
+    let mut kernels = Aligned::zeros(SIDE * SIDE * apart);
     for (block, input) in
         (0..shape.output_blocks()).flat_map(|block| (0..shape.inputs).map(move |input| (block, input)))
     {
         for lanes in [0, 4] {
             // Behind the last output it is done once more; nobody asks for what comes of that.
-            let filters: [&[f32]; 4] = core::array::from_fn(|lane| {
+            let filters: [&[f32; 9]; 4] = core::array::from_fn(|lane| {
                 let output = (block * BLOCK + lanes + lane).min(shape.outputs - 1);
-                &weights[(output * shape.inputs + input) * 9..][..9]
+                &weights.as_chunks::<9>().0[output * shape.inputs + input]
             });
-            let tap = |tap: usize| F4::of(filters.map(|filter| filter[tap]));
-            let column = |x: usize| V::filter([tap(x), tap(3 + x), tap(6 + x)]);
+            let tap = |tap: usize| F4::of([filters[0][tap], filters[1][tap], filters[2][tap], filters[3][tap]]);
+            let column = |x: usize| filter([tap(x), tap(3 + x), tap(6 + x)]);
             let (left, middle, right) = (column(0), column(1), column(2));
-            for (y, ((left, middle), right)) in left.into_iter().zip(middle).zip(right).enumerate().take(V::SIDE) {
-                for (x, value) in H::filter([left, middle, right]).into_iter().enumerate().take(H::SIDE) {
-                    let at = (y * H::SIDE + x) * apart + (block * channels + input) * BLOCK + lanes;
+            for (y, ((left, middle), right)) in left.into_iter().zip(middle).zip(right).enumerate() {
+                for (x, value) in filter([left, middle, right]).into_iter().enumerate() {
+                    let at = (y * SIDE + x) * apart + (block * channels + input) * BLOCK + lanes;
                     // SAFETY: four of a block's eight floats.
                     unsafe { value.store(kernels[at..at + 4].as_mut_ptr()) };
                 }
