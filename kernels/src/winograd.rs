@@ -59,18 +59,18 @@ type Line = [F4; SIDE];
 trait Axis {
     /// Windows, each of two outputs.
     const WINDOWS: usize;
-    /// Inputs that they see, which is as many as there are terms.
-    const SIDE: usize = 2 * Self::WINDOWS + 2;
-    /// Which of the weights' terms they are.
+    /// Which of the weights' terms are multiplied.
     const TERMS: &[usize];
+    /// Inputs that are seen, which is as many as there are terms.
+    const SIDE: usize = Self::TERMS.len();
     /// `Bᵀ d`
     fn patch(d: Line) -> Line;
     /// `Aᵀ m`
     fn back(m: Line) -> Line;
 }
 
-/// F(2, 3), from the points 0, 1, −1, ∞. Usually its `G g` is 4, −3, −3 and 1 times what [`filter`] gives for them;
-/// here `Aᵀ` is.
+/// F(2, 3), from the points 0, 1, −1, ∞. In the paper its `G g` is 4, −3, −3 and 1 times what [`filter`] gives for these
+/// points; here `Aᵀ` has the factors, so that the weights need not.
 struct One;
 
 impl Axis for One {
@@ -126,7 +126,7 @@ impl Axis for Two {
     }
 }
 
-/// `G g`
+/// `G g` of F(4, 3), of which [`One`] takes four.
 #[inline(always)]
 fn filter([a, b, c]: [F4; 3]) -> Line {
     let (sixth, less_sixth) = (F4::splat(1.0 / 6.0), F4::splat(-1.0 / 6.0));
