@@ -46,7 +46,7 @@ use wasm_bindgen::JsCast;
 
 use self::browser::{OncePerFrame, after, document, now, on_window, recall, remember, window, write_address};
 use self::engine::Engine;
-use self::reactive::{Memo, Views, effect, handler, live, memo};
+use self::reactive::{Memo, Views, effect, handler, live, part_of};
 use self::settings::{Note, Settings};
 use self::state::sweep::SweepAction;
 use self::state::{Action, PageState, Phase, Request, WayOn};
@@ -210,7 +210,7 @@ impl Page {
         self,
         part: impl Fn(&PageState) -> T + Send + Sync + 'static,
     ) -> Memo<T> {
-        memo(move || self.state.with(&part))
+        part_of(self.state, part)
     }
 
     /// A fixed text in the page's language.

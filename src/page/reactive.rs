@@ -44,6 +44,30 @@ pub fn memo<T: PartialEq + Send + Sync + 'static>(value: impl Fn() -> T + Send +
     Memo { value: erased(Box::new(move || Value(Arc::new(value())))), of: PhantomData }
 }
 
+/// A [`Memo`] of a part of what a signal holds. The signal is read in one place for all parts, not in each.
+pub fn part_of<S, T>(signal: RwSignal<S>, part: impl Fn(&S) -> T + Send + Sync + 'static) -> Memo<T>
+where
+    S: Send + Sync + 'static,
+    T: PartialEq + Send + Sync + 'static,
+{
+    trait Part<S> {
+        fn of(&self, whole: &S) -> Value;
+    }
+    impl<S, F: Fn(&S) -> Value> Part<S> for F {
+        fn of(&self, whole: &S) -> Value {
+            self(whole)
+        }
+    }
+    fn erased<S: Send + Sync + 'static>(
+        signal: RwSignal<S>,
+        part: Box<dyn Part<S> + Send + Sync>,
+    ) -> leptos::prelude::Memo<Value> {
+        leptos::prelude::Memo::new(move |_| signal.with(|whole| part.of(whole)))
+    }
+    let part = move |whole: &S| Value(Arc::new(part(whole)));
+    Memo { value: erased(signal, Box::new(part)), of: PhantomData }
+}
+
 impl<T: 'static> Memo<T> {
     /// The value, which is followed from now on.
     pub fn get(self) -> T

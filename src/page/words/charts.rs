@@ -21,7 +21,7 @@ words! {
 impl Lang {
     /// A run of this visit, by its number.
     pub fn run_name(self, number: u32) -> String {
-        self.pick(format!("Run {number}"), format!("第 {number} 次"))
+        pick!(self, format!("Run {number}"), format!("第 {number} 次"))
     }
 
     /// What differs between an earlier run and the present one, each with the earlier value and the present one.
@@ -33,8 +33,8 @@ impl Lang {
         let in_words = |field: Field, config: &RunConfig| {
             let value = field.get(config);
             match (self.choice(field, &value), value.as_str()) {
-                ("", "true") => self.pick("on", "开").to_owned(),
-                ("", "false") => self.pick("off", "关").to_owned(),
+                ("", "true") => pick!(self, "on", "开").to_owned(),
+                ("", "false") => pick!(self, "off", "关").to_owned(),
                 ("", _) => value,
                 (choice, _) => choice.to_owned(),
             }

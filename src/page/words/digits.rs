@@ -38,7 +38,7 @@ impl Lang {
     /// A label key's name.
     pub fn it_was(self, name: &str) -> String {
         let class = self.a_class(name);
-        self.pick(format!("It was {class}"), format!("它是 {class}"))
+        pick!(self, format!("It was {class}"), format!("它是 {class}"))
     }
 
     /// What became of the latest change, with stars round what is stressed.
@@ -47,19 +47,19 @@ impl Lang {
         match change {
             Change::Added { label, held_out: true, .. } => {
                 let name = name(label);
-                self.pick(format!("Kept as {name}, held out to measure with"), format!("已记为 {name}，留作测量"))
+                pick!(self, format!("Kept as {name}, held out to measure with"), format!("已记为 {name}，留作测量"))
             }
             Change::Added { label, .. } => {
                 let name = name(label);
-                self.pick(format!("Kept as {name}"), format!("已记为 {name}"))
+                pick!(self, format!("Kept as {name}"), format!("已记为 {name}"))
             }
             Change::Removed { sample, .. } => {
                 let name = name(&sample.label);
-                self.pick(format!("Removed {name}"), format!("已删除 {name}"))
+                pick!(self, format!("Removed {name}"), format!("已删除 {name}"))
             }
             Change::Relabelled { from, to, .. } => {
                 let (from, to) = (name(from), name(to));
-                self.pick(format!("Was {from}, is {to} now"), format!("原为 {from}，现为 {to}"))
+                pick!(self, format!("Was {from}, is {to} now"), format!("原为 {from}，现为 {to}"))
             }
         }
     }
@@ -67,13 +67,14 @@ impl Lang {
     /// The pad's title while it asks.
     pub fn draw_a(self, name: &str) -> String {
         let class = self.a_class(name);
-        self.pick(format!("Draw {class}"), format!("画一个 {class}"))
+        pick!(self, format!("Draw {class}"), format!("画一个 {class}"))
     }
 
     /// What happens when the pen is lifted.
     pub fn lift_the_pen(self, name: &str) -> String {
         let class = self.a_class(name);
-        self.pick(
+        pick!(
+            self,
             format!("Lift the pen and it is kept as {class}.\nBackspace takes the last one back."),
             format!("抬笔就记为 {class}。\n退格键收回上一个。"),
         )
@@ -91,14 +92,15 @@ impl Lang {
 
     /// "24 of 60 drawn."
     pub fn drawn_of(self, drawn: usize, wanted: usize) -> String {
-        self.pick(format!("{drawn} of {wanted} drawn."), format!("已画 {drawn} / {wanted}。"))
+        pick!(self, format!("{drawn} of {wanted} drawn."), format!("已画 {drawn} / {wanted}。"))
     }
 
     /// What lies in the gallery, before and after the words for what is held out.
     pub fn gallery_line(self, training: usize, held_out: usize, missing: usize) -> (String, String, String) {
         let four = WANTED - WANTED / 3;
         if missing > 0 && training + held_out == 0 {
-            return self.pick(
+            return pick!(
+                self,
                 (
                     format!("Six of each. {} train the network; ", if four == 4 { "Four" } else { "Some" }),
                     "two are held out".into(),
@@ -107,7 +109,8 @@ impl Lang {
                 ("每个六张，四张用来训练，".into(), "两张留出".into(), "用来测量。".into()),
             );
         }
-        self.pick(
+        pick!(
+            self,
             (
                 format!("{training} to train on, "),
                 format!("{held_out} held out"),
@@ -123,12 +126,16 @@ impl Lang {
 
     /// "4 of 6".
     pub fn of_wanted(self, own: usize) -> String {
-        if own > WANTED { own.to_string() } else { self.pick(format!("{own} of {WANTED}"), format!("{own}/{WANTED}")) }
+        if own > WANTED {
+            own.to_string()
+        } else {
+            pick!(self, format!("{own} of {WANTED}"), format!("{own}/{WANTED}"))
+        }
     }
 
     /// Samples that are not shown.
     pub fn more_samples(self, more: usize) -> String {
-        self.pick(format!("and {more} more"), format!("还有 {more} 张"))
+        pick!(self, format!("and {more} more"), format!("还有 {more} 张"))
     }
 
     /// A sample's name.
@@ -144,7 +151,7 @@ impl Lang {
     /// The line about a chosen sample.
     pub fn this_is(self, name: &str) -> String {
         let class = self.a_class(name);
-        self.pick(format!("This is {class}. Is it something else?"), format!("这是 {class}。其实是？"))
+        pick!(self, format!("This is {class}. Is it something else?"), format!("这是 {class}。其实是？"))
     }
 
     /// Why something was not taken in.
@@ -152,24 +159,27 @@ impl Lang {
         match refused {
             Refused::Full => {
                 let most = count(MAX_SAMPLES as u32);
-                self.pick(
+                pick!(
+                    self,
                     format!("A collection holds at most {most} images. Remove some first."),
                     format!("最多存 {most} 张，请先删除一些。"),
                 )
             }
-            Refused::OtherClasses => self
-                .pick(
-                    "That file is of other classes than the ones collected here. Nothing was taken in.",
-                    "那个文件的类别与这里收集的不同，什么都没有导入。",
-                )
-                .into(),
-            Refused::Picture(name) => self.pick(
+            Refused::OtherClasses => pick!(
+                self,
+                "That file is of other classes than the ones collected here. Nothing was taken in.",
+                "那个文件的类别与这里收集的不同，什么都没有导入。",
+            )
+            .into(),
+            Refused::Picture(name) => pick!(
+                self,
                 format!("No ink can be found in {name}. A picture of one dark digit on bright paper works best."),
                 format!("在 {name} 里找不到字迹。最好是一张浅底深字的单个数字。"),
             ),
             Refused::File(error) => {
                 let what = self.collection_error(error);
-                self.pick(
+                pick!(
+                    self,
                     format!("That file is no collection of digits. {what} Nothing was taken in."),
                     format!("那个文件不是数字集。{what}什么都没有导入。"),
                 )
@@ -181,39 +191,45 @@ impl Lang {
         match error {
             CollectionError::TooLong(bytes) => {
                 let (bytes, most) = (bytes / 1_000_000, 16);
-                self.pick(
+                pick!(
+                    self,
                     format!("It has {bytes} MB; at most {most} are read."),
                     format!("它有 {bytes} MB，最多读 {most} MB。"),
                 )
             }
-            CollectionError::NotText(_) => self.pick("It is not text.", "它不是文本。").into(),
-            CollectionError::Header { pixels } => self.pick(
+            CollectionError::NotText(_) => pick!(self, "It is not text.", "它不是文本。").into(),
+            CollectionError::Header { pixels } => pick!(
+                self,
                 format!("Its first line must name a label and 784 pixels; it names {pixels} pixels."),
                 format!("第一行应有一个标签和 784 个像素，实有 {pixels} 个像素。"),
             ),
-            CollectionError::Columns { line, expected, found } => self.pick(
+            CollectionError::Columns { line, expected, found } => pick!(
+                self,
                 format!("Line {line} has {found} values instead of {expected}."),
                 format!("第 {line} 行有 {found} 个值，应为 {expected} 个。"),
             ),
-            CollectionError::Value { line, column, found } => self.pick(
+            CollectionError::Value { line, column, found } => pick!(
+                self,
                 format!("In line {line}, “{found}” can't be a {column}."),
                 format!("第 {line} 行的 {column} 不能是“{found}”。"),
             ),
-            CollectionError::Classes(found) => self.pick(
+            CollectionError::Classes(found) => pick!(
+                self,
                 format!("It has {found} classes; 2 to 20 can be told apart."),
                 format!("它有 {found} 个类别，只能是 2 到 20 个。"),
             ),
             CollectionError::TooMany => {
                 let most = count(MAX_SAMPLES as u32);
-                self.pick(format!("It has more than {most} images."), format!("它超过 {most} 张。"))
+                pick!(self, format!("It has more than {most} images."), format!("它超过 {most} 张。"))
             }
-            CollectionError::Empty => self.pick("There is no image in it.", "里面没有图。").into(),
+            CollectionError::Empty => pick!(self, "There is no image in it.", "里面没有图。").into(),
         }
     }
 
     /// How names of classes are written.
     pub fn names_hint(self) -> String {
-        self.pick(
+        pick!(
+            self,
             format!("2 to 20 names with commas between them, each of at most {MAX_NAME} letters"),
             format!("2 到 20 个名字，用逗号分开，每个最多 {MAX_NAME} 个字"),
         )

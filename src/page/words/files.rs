@@ -21,8 +21,9 @@ impl Lang {
     /// The panel of a file that can't be opened.
     pub(super) fn refused_file(self, file: &str, what: &str) -> (String, String) {
         (
-            self.pick(format!("{file} is no Kiln model"), format!("{file} 不是 Kiln 模型")),
-            self.pick(
+            pick!(self, format!("{file} is no Kiln model"), format!("{file} 不是 Kiln 模型")),
+            pick!(
+                self,
                 format!(
                     "What was found: {what}. Kiln opens models that it saved (safetensors) and its run files (JSON)."
                 ),
@@ -34,18 +35,20 @@ impl Lang {
     /// An item of the export menu: what it is, and what it is for.
     pub fn file_kind(self, kind: FileKind) -> (&'static str, &'static str) {
         match kind {
-            FileKind::Safetensors => self.pick(
+            FileKind::Safetensors => pick!(
+                self,
                 ("Network, safetensors", "for Kiln and PyTorch"),
                 ("网络，safetensors", "供 Kiln 和 PyTorch 使用"),
             ),
             FileKind::Onnx => {
-                self.pick(("Network, ONNX", "to run it in other programs"), ("网络，ONNX", "在其他程序里运行"))
+                pick!(self, ("Network, ONNX", "to run it in other programs"), ("网络，ONNX", "在其他程序里运行"))
             }
-            FileKind::Csv => self.pick(("Measurements, CSV", "for a spreadsheet"), ("指标，CSV", "用电子表格打开")),
+            FileKind::Csv => pick!(self, ("Measurements, CSV", "for a spreadsheet"), ("指标，CSV", "用电子表格打开")),
             FileKind::TensorBoard => {
-                self.pick(("Measurements, TensorBoard", "an event file"), ("指标，TensorBoard", "事件文件"))
+                pick!(self, ("Measurements, TensorBoard", "an event file"), ("指标，TensorBoard", "事件文件"))
             }
-            FileKind::Run => self.pick(
+            FileKind::Run => pick!(
+                self,
                 ("Run, JSON", "drop it on a Kiln page to replay it"),
                 ("训练记录，JSON", "拖到 Kiln 页面即可重放"),
             ),
@@ -56,22 +59,26 @@ impl Lang {
     pub fn opened_file(self, opened: &Opened) -> String {
         let Opened { name, what } = opened;
         match what {
-            What::Model => self.pick(
+            What::Model => pick!(
+                self,
                 format!("{name} is on the shelf and open: draw, and its network answers."),
                 format!("{name} 已放上模型架并打开：画一个数字，由它的网络来读。"),
             ),
-            What::Later => self.pick(
+            What::Later => pick!(
+                self,
                 format!("{name} is on the shelf. It can be opened when this run is over."),
                 format!("{name} 已放上模型架。等这次训练结束再打开它。"),
             ),
             What::Replay { same_data: true } => {
-                self.pick(format!("Replaying {name}, on the same digits."), format!("正在用同样的数字重放 {name}。"))
+                pick!(self, format!("Replaying {name}, on the same digits."), format!("正在用同样的数字重放 {name}。"))
             }
-            What::Replay { same_data: false } => self.pick(
+            What::Replay { same_data: false } => pick!(
+                self,
                 format!("Replaying {name}, but on other digits than it was made with: the numbers will differ."),
                 format!("正在重放 {name}，但数字与当时不同，结果会有出入。"),
             ),
-            What::Recipe => self.pick(
+            What::Recipe => pick!(
+                self,
                 format!("The recipe of {name} is set. It counts from the next run on."),
                 format!("已采用 {name} 的配方，下次训练生效。"),
             ),

@@ -59,9 +59,9 @@ impl Lang {
         state.finetune().filter(|_| state.resumable().is_none() && state.opened().is_none())?;
         match &state.phase {
             Phase::Ready if state.names_classes() => {
-                Some(self.pick("Now teach it new signs.", "现在，教它认新的符号。").into())
+                Some(pick!(self, "Now teach it new signs.", "现在，教它认新的符号。").into())
             }
-            Phase::Ready => Some(self.pick("Now teach it your hand.", "现在，教它认你的字。").into()),
+            Phase::Ready => Some(pick!(self, "Now teach it your hand.", "现在，教它认你的字。").into()),
             Phase::Finished { stopped: false } => {
                 let arm = state.keepable()?;
                 let (before, after) = (arm.comparison.held_out.before.score(), arm.comparison.held_out.after.score());
@@ -75,27 +75,32 @@ impl Lang {
         let (from, to, total) = (count(before.correct), count(after.correct), count(after.total));
         if after.correct <= before.correct {
             return if after.correct == before.correct {
-                self.pick(
+                pick!(
+                    self,
                     format!("No better yet: {from} of {total} before and after."),
                     format!("还没有变好：前后都是 {total} 个中的 {from} 个。"),
                 )
             } else {
-                self.pick(
+                pick!(
+                    self,
                     format!("No better yet: from {from} to {to} of {total}."),
                     format!("还没有变好：{total} 个中从 {from} 个到 {to} 个。"),
                 )
             };
         }
         match arm.config.finetune.as_ref().map(|finetune| (&finetune.data, finetune.classes.is_empty())) {
-            Some((NewData::Yours, true)) => self.pick(
+            Some((NewData::Yours, true)) => pick!(
+                self,
                 format!("It reads your hand now: from {from} to *{to} of {total}*."),
                 format!("它认得你的字了：{total} 个中从 {from} 个到 *{to} 个*。"),
             ),
-            Some((NewData::Yours, false)) => self.pick(
+            Some((NewData::Yours, false)) => pick!(
+                self,
                 format!("It knows your signs now: from {from} to *{to} of {total}*."),
                 format!("它认得你的符号了：{total} 个中从 {from} 个到 *{to} 个*。"),
             ),
-            _ => self.pick(
+            _ => pick!(
+                self,
                 format!("It reads the new set now: from {from} to *{to} of {total}*."),
                 format!("它认得新的数据了：{total} 个中从 {from} 个到 *{to} 个*。"),
             ),
@@ -107,7 +112,8 @@ impl Lang {
         let finetune = state.finetune().filter(|_| state.resumable().is_none() && state.opened().is_none())?;
         match &state.phase {
             Phase::Ready if state.tuning.base.is_none() => Some(
-                self.pick(
+                pick!(
+                    self,
                     "It takes a trained network to start from, and there is none yet.",
                     "需要一个训练好的网络作为起点，现在还没有。",
                 )
@@ -115,15 +121,18 @@ impl Lang {
             ),
             Phase::Ready => Some(
                 match finetune.data {
-                    NewData::Yours if state.names_classes() => self.pick(
+                    NewData::Yours if state.names_classes() => pick!(
+                        self,
                         "Draw each of them six times. Four train the network, two are held out to check it honestly.",
                         "每个画六遍：四个用来训练，两个留出，用来如实检验。",
                     ),
-                    NewData::Yours => self.pick(
+                    NewData::Yours => pick!(
+                        self,
                         "Draw each digit six times. Four of each train the network, two are held out to check it honestly.",
                         "每个数字画六遍：四个用来训练，两个留出，用来如实检验。",
                     ),
-                    _ => self.pick(
+                    _ => pick!(
+                        self,
                         "A part of the new set is kept aside, to check it honestly.",
                         "新数据留出一部分，用来如实检验。",
                     ),
@@ -140,7 +149,8 @@ impl Lang {
             Phase::Training(_) if state.run.as_ref().and_then(super::Run::score).is_some() => {
                 let prepared = state.run.as_ref()?.prepared.as_ref()?;
                 let total = prepared.validation.iter().sum::<u32>();
-                Some(self.pick(
+                Some(pick!(
+                    self,
                     format!("Measured on {} that it does not learn from.", self.of_new(total)),
                     format!("用 {total} 个不参与训练的新数字测得。"),
                 ))
@@ -161,15 +171,18 @@ impl Lang {
         let (forgot, right) = (count(forgotten.len() as u32), count(regained.len() as u32));
         let total = count(old.after.score().total);
         match (forgotten.len(), regained.len()) {
-            (0, 0) => self.pick(
+            (0, 0) => pick!(
+                self,
                 format!("And it forgot nothing: all of MNIST's {total} test digits are read as before."),
                 format!("而且什么都没忘：MNIST 的 {total} 个测试数字都和以前读得一样。"),
             ),
-            (0, _) => self.pick(
+            (0, _) => pick!(
+                self,
                 format!("And it forgot nothing: of MNIST's {total} test digits it got {right} newly right."),
                 format!("而且什么都没忘：MNIST 的 {total} 个测试数字里还新读对 {right} 个。"),
             ),
-            _ => self.pick(
+            _ => pick!(
+                self,
                 format!(
                     "The price: it forgot {forgot} of MNIST's {total} test digits, and got {right} others newly right."
                 ),
@@ -180,7 +193,7 @@ impl Lang {
 
     /// A network to start from, as a word of the sentence.
     pub fn base(self, base: Option<&Base>) -> String {
-        let Some(base) = base else { return self.pick("a trained network", "一个训练好的网络").into() };
+        let Some(base) = base else { return pick!(self, "a trained network", "一个训练好的网络").into() };
         let name = match (base.name.as_str(), base.source) {
             ("", crate::page::state::finetune::Source::File) => self.that_file(),
             ("", _) => self.the_run_above(),
@@ -189,7 +202,7 @@ impl Lang {
         match base.score {
             Some(score) => {
                 let accuracy = percent(score.accuracy(), 2);
-                self.pick(format!("{name}, {accuracy}"), format!("{name}（{accuracy}）"))
+                pick!(self, format!("{name}, {accuracy}"), format!("{name}（{accuracy}）"))
             }
             None => name.to_owned(),
         }
@@ -198,18 +211,18 @@ impl Lang {
     /// What is frozen, as a word of the sentence.
     pub fn freezing(self, trainable: Trainable) -> &'static str {
         match trainable {
-            Trainable::Everything => self.pick("nothing frozen", "全部可训练"),
-            Trainable::Dense => self.pick("the convolutions frozen", "冻结卷积层"),
-            Trainable::Last => self.pick("all but the last layer frozen", "只训练最后一层"),
+            Trainable::Everything => pick!(self, "nothing frozen", "全部可训练"),
+            Trainable::Dense => pick!(self, "the convolutions frozen", "冻结卷积层"),
+            Trainable::Last => pick!(self, "all but the last layer frozen", "只训练最后一层"),
         }
     }
 
     /// A way to fine-tune, in a list.
     pub fn way(self, trainable: Trainable) -> &'static str {
         match trainable {
-            Trainable::Everything => self.pick("Everything trained", "全部训练"),
-            Trainable::Dense => self.pick("Convolutions frozen", "冻结卷积层"),
-            Trainable::Last => self.pick("Last layer only", "只训练最后一层"),
+            Trainable::Everything => pick!(self, "Everything trained", "全部训练"),
+            Trainable::Dense => pick!(self, "Convolutions frozen", "冻结卷积层"),
+            Trainable::Last => pick!(self, "Last layer only", "只训练最后一层"),
         }
     }
 
@@ -217,15 +230,18 @@ impl Lang {
     pub fn way_effect(self, trainable: Trainable, parameters: usize) -> String {
         let parameters = count(parameters as u32);
         match trainable {
-            Trainable::Everything => self.pick(
+            Trainable::Everything => pick!(
+                self,
                 format!("{parameters} parameters learn: it can change the most, and forget the most"),
                 format!("{parameters} 个参数参与学习：能变得最多，也可能忘得最多"),
             ),
-            Trainable::Dense => self.pick(
+            Trainable::Dense => pick!(
+                self,
                 format!("{parameters} parameters learn: it sees as before, and decides anew"),
                 format!("{parameters} 个参数参与学习：看法不变，判断重学"),
             ),
-            Trainable::Last => self.pick(
+            Trainable::Last => pick!(
+                self,
                 format!("{parameters} parameters learn: only the ten answers change"),
                 format!("{parameters} 个参数参与学习：只改最后的答案"),
             ),
@@ -239,10 +255,11 @@ impl Lang {
             NewData::Yours => {
                 let training = count(state.collection().training() as u32);
                 if finetune.classes.is_empty() {
-                    self.pick(format!("{training} of your digits"), format!("{training} 个你的数字"))
+                    pick!(self, format!("{training} of your digits"), format!("{training} 个你的数字"))
                 } else {
                     let classes = finetune.classes.len();
-                    self.pick(
+                    pick!(
+                        self,
                         format!("{training} drawings of {classes} new classes"),
                         format!("{classes} 个新类别的 {training} 张图"),
                     )
@@ -252,16 +269,16 @@ impl Lang {
             NewData::Shifted { shift } => {
                 let digits = count(state.settings.train_size);
                 let how = match shift {
-                    Shift::Rotated => self.pick("turned", "转过的"),
-                    Shift::Inverted => self.pick("inverted", "反相的"),
-                    Shift::Noisy => self.pick("noisy", "加噪的"),
-                    Shift::Thick => self.pick("thick", "加粗的"),
+                    Shift::Rotated => pick!(self, "turned", "转过的"),
+                    Shift::Inverted => pick!(self, "inverted", "反相的"),
+                    Shift::Noisy => pick!(self, "noisy", "加噪的"),
+                    Shift::Thick => pick!(self, "thick", "加粗的"),
                 };
-                self.pick(format!("{digits} {how} digits"), format!("{digits} 个{how}数字"))
+                pick!(self, format!("{digits} {how} digits"), format!("{digits} 个{how}数字"))
             }
         };
         if finetune.replay > 0.0 {
-            self.pick(format!("{data} and some old ones"), format!("{data}（混入旧的）"))
+            pick!(self, format!("{data} and some old ones"), format!("{data}（混入旧的）"))
         } else {
             data
         }
@@ -325,23 +342,24 @@ impl Lang {
 
     /// The link that trains with what is there.
     pub fn train_with_these(self, drawn: usize) -> String {
-        self.pick(format!("train with these {drawn}"), format!("就用这 {drawn} 个训练"))
+        pick!(self, format!("train with these {drawn}"), format!("就用这 {drawn} 个训练"))
     }
 
     /// Which classes it won't learn then.
     pub fn wont_learn(self, classes: &[&str]) -> String {
-        let list = classes.join(self.pick(", ", "、"));
-        self.pick(format!("It won't learn your {list} then."), format!("那样它学不会你的 {list}。"))
+        let list = classes.join(pick!(self, ", ", "、"));
+        pick!(self, format!("It won't learn your {list} then."), format!("那样它学不会你的 {list}。"))
     }
 
     /// What is missing before it can be measured.
     pub fn few_to_measure(self) -> &'static str {
-        self.pick("Three drawings are the least: one of them is held out.", "至少画三个，其中一个留出。")
+        pick!(self, "Three drawings are the least: one of them is held out.", "至少画三个，其中一个留出。")
     }
 
     /// The room's line: what both start from.
     pub fn same_checkpoint(self, base: &str) -> String {
-        self.pick(
+        pick!(
+            self,
             format!("Both start from the same network, {base}. Hollow is before, filled is after."),
             format!("都从同一个网络开始：{base}。空心是之前，实心是之后。"),
         )
@@ -350,21 +368,21 @@ impl Lang {
     /// The heading of the measure on new data.
     pub fn new_held_out(self, arm: &Arm) -> &'static str {
         match arm.config.finetune.as_ref().map(|finetune| (&finetune.data, finetune.classes.is_empty())) {
-            Some((NewData::Yours, true)) => self.pick("Your digits, held out", "你的数字（留出）"),
-            Some((NewData::Yours, false)) => self.pick("Your classes, held out", "你的类别（留出）"),
-            _ => self.pick("The new set, held out", "新数据（留出）"),
+            Some((NewData::Yours, true)) => pick!(self, "Your digits, held out", "你的数字（留出）"),
+            Some((NewData::Yours, false)) => pick!(self, "Your classes, held out", "你的类别（留出）"),
+            _ => pick!(self, "The new set, held out", "新数据（留出）"),
         }
     }
 
     /// The heading of the measure on old data.
     pub fn old_test(self, name: &str) -> String {
-        self.pick(format!("{name}'s test set: what it forgot"), format!("{name} 测试集：忘了多少"))
+        pick!(self, format!("{name}'s test set: what it forgot"), format!("{name} 测试集：忘了多少"))
     }
 
     /// "of 20, none of them trained on".
     pub fn none_trained_on(self, total: u32) -> String {
         let total = count(total);
-        self.pick(format!("of {total}, none of them trained on"), format!("共 {total} 个，都没有训练过"))
+        pick!(self, format!("of {total}, none of them trained on"), format!("共 {total} 个，都没有训练过"))
     }
 
     /// How much of the old test set counts.
@@ -373,8 +391,9 @@ impl Lang {
             (exam.score().total, exam.labels.len() as u32, (exam.labels.len() - exam.counted().count()) as u32);
         let (counted, all) = (count(counted), count(all));
         match left {
-            0 => self.pick(format!("of {all}"), format!("共 {all} 个")),
-            _ => self.pick(
+            0 => pick!(self, format!("of {all}"), format!("共 {all} 个")),
+            _ => pick!(
+                self,
                 format!("{counted} of {all}: {left} that it trained on are left out"),
                 format!("{all} 个中的 {counted} 个：训练过的 {left} 个不计"),
             ),
@@ -389,7 +408,7 @@ impl Lang {
 
     /// That the intervals are what they are.
     pub fn with_intervals(self, rest: &str) -> String {
-        self.pick(format!("{rest}; in small, the 95% intervals"), format!("{rest}；小字为 95% 区间"))
+        pick!(self, format!("{rest}; in small, the 95% intervals"), format!("{rest}；小字为 95% 区间"))
     }
 
     /// What so few samples can't tell; `None` where the intervals are apart.
@@ -398,7 +417,8 @@ impl Lang {
         let apart = b < c || d < a;
         (!apart).then(|| {
             let total = count(after.total);
-            self.pick(
+            pick!(
+                self,
                 format!(
                     "With {total} held out, the two intervals overlap: this may be luck. More drawings would tell."
                 ),
@@ -409,7 +429,8 @@ impl Lang {
 
     /// That the same samples chose the best epoch.
     pub fn flattering(self) -> &'static str {
-        self.pick(
+        pick!(
+            self,
             "The held-out ones also chose the best epoch, since there are so few: a little flattering.",
             "因为太少，留出的这些也用来选最好的一轮：结果略偏乐观。",
         )
@@ -417,13 +438,14 @@ impl Lang {
 
     /// Each held-out drawing.
     pub fn each_as_read(self) -> &'static str {
-        self.pick("Each as it was read before, and after.", "每一个之前和之后的读法。")
+        pick!(self, "Each as it was read before, and after.", "每一个之前和之后的读法。")
     }
 
     /// "*46 forgotten*, 17 newly right."
     pub fn forgotten_and_regained(self, forgotten: usize, regained: usize) -> String {
         let (forgotten, regained) = (count(forgotten as u32), count(regained as u32));
-        self.pick(
+        pick!(
+            self,
             format!("*{forgotten} forgotten*, {regained} newly right."),
             format!("*忘了 {forgotten} 个*，新读对 {regained} 个。"),
         )
@@ -431,13 +453,14 @@ impl Lang {
 
     /// One of the forgotten.
     pub fn forgotten_one(self, label: &str, read: &str) -> String {
-        self.pick(format!("was *{label}*, reads *{read}* now"), format!("是 *{label}*，现在读成 *{read}*"))
+        pick!(self, format!("was *{label}*, reads *{read}* now"), format!("是 *{label}*，现在读成 *{read}*"))
     }
 
     /// A class's dumbbell as it is spoken.
     pub fn class_change(self, name: &str, before: u32, after: u32, total: u32) -> String {
         let (before, after, total) = (count(before), count(after), count(total));
-        self.pick(
+        pick!(
+            self,
             format!("{name}: {before} before, {after} after, of {total}"),
             format!("{name}：{total} 个中，之前 {before}，之后 {after}"),
         )
@@ -446,7 +469,8 @@ impl Lang {
     /// A held-out drawing, spoken.
     pub fn reading_change(self, label: &str, before: &str, after: &str) -> String {
         let class = self.a_class(label);
-        self.pick(
+        pick!(
+            self,
             format!("{class}: read as {before} before, as {after} after"),
             format!("{class}：之前读成 {before}，之后读成 {after}"),
         )
@@ -454,99 +478,110 @@ impl Lang {
 
     /// The column of parameters that learn.
     pub fn trains_column(self) -> &'static str {
-        self.pick("Trains", "训练参数")
+        pick!(self, "Trains", "训练参数")
     }
 
     /// The column of the new data.
     pub fn new_column(self, arm: &Arm) -> &'static str {
         match arm.config.finetune.as_ref().map(|finetune| (&finetune.data, finetune.classes.is_empty())) {
-            Some((NewData::Yours, true)) => self.pick("Your digits", "你的数字"),
-            Some((NewData::Yours, false)) => self.pick("Your classes", "你的类别"),
-            _ => self.pick("New set", "新数据"),
+            Some((NewData::Yours, true)) => pick!(self, "Your digits", "你的数字"),
+            Some((NewData::Yours, false)) => pick!(self, "Your classes", "你的类别"),
+            _ => pick!(self, "New set", "新数据"),
         }
     }
 
     /// The column of the old test.
     pub fn old_column(self) -> &'static str {
-        self.pick("MNIST test", "MNIST 测试")
+        pick!(self, "MNIST test", "MNIST 测试")
     }
 
     /// The name of a network that was fine-tuned.
     pub fn tuned_name(self, base: &str, data: &NewData) -> String {
         let what = match data {
-            NewData::Yours => self.pick("my hand", "我的字").to_owned(),
+            NewData::Yours => pick!(self, "my hand", "我的字").to_owned(),
             NewData::Set { name } => name.clone(),
             NewData::Shifted { shift } => match shift {
-                Shift::Rotated => self.pick("turned", "旋转"),
-                Shift::Inverted => self.pick("inverted", "反相"),
-                Shift::Noisy => self.pick("noisy", "加噪"),
-                Shift::Thick => self.pick("thick", "加粗"),
+                Shift::Rotated => pick!(self, "turned", "旋转"),
+                Shift::Inverted => pick!(self, "inverted", "反相"),
+                Shift::Noisy => pick!(self, "noisy", "加噪"),
+                Shift::Thick => pick!(self, "thick", "加粗"),
             }
             .to_owned(),
         };
-        if base.is_empty() { what } else { self.pick(format!("{base}, {what}"), format!("{base}，{what}")) }
+        if base.is_empty() { what } else { pick!(self, format!("{base}, {what}"), format!("{base}，{what}")) }
     }
 
     /// "named *Celadon, my hand*".
     pub fn to_be_named(self, name: &str) -> String {
-        self.pick(format!("named *{name}*"), format!("名为 *{name}*"))
+        pick!(self, format!("named *{name}*"), format!("名为 *{name}*"))
     }
 
     /// A set that was imported.
     pub fn imported_set(self, name: &str, images: u32, classes: usize) -> String {
         let images = count(images);
-        self.pick(format!("{name}: {images} images, {classes} classes"), format!("{name}：{images} 张，{classes} 类"))
+        pick!(self, format!("{name}: {images} images, {classes} classes"), format!("{name}：{images} 张，{classes} 类"))
     }
 
     /// Why a fine-tuning run can't start.
     pub(super) fn finetune_problem(self, problem: &FineTuneProblem) -> String {
         match problem {
-            FineTuneProblem::Basis { what } => self.pick(
+            FineTuneProblem::Basis { what } => pick!(
+                self,
                 format!("The network to start from can't be used: {what}."),
                 format!("作为起点的网络无法使用：{what}。"),
             ),
-            FineTuneProblem::OtherNetwork => self
-                .pick(
-                    "The recipe's network is not the one that the run starts from.",
-                    "配方里的网络与作为起点的网络不同。",
-                )
-                .into(),
+            FineTuneProblem::OtherNetwork => pick!(
+                self,
+                "The recipe's network is not the one that the run starts from.",
+                "配方里的网络与作为起点的网络不同。",
+            )
+            .into(),
             FineTuneProblem::Classes { count } => {
                 let (low, high) = (CLASSES.start(), CLASSES.end());
-                self.pick(
+                pick!(
+                    self,
                     format!("{count} classes; {low} to {high} are possible."),
                     format!("{count} 类；应为 {low} 到 {high} 类。"),
                 )
             }
             FineTuneProblem::Replay => {
                 let (low, high) = (REPLAY.start(), REPLAY.end());
-                self.pick(
+                pick!(
+                    self,
                     format!("{low} to {high} old images for each new one are possible."),
                     format!("每张新图可以混入 {low} 到 {high} 张旧图。"),
                 )
             }
-            FineTuneProblem::ReplayWithNewClasses => self
-                .pick("Old images can't be mixed in when the classes are replaced.", "换了类别之后，不能再混入旧图。")
-                .into(),
-            FineTuneProblem::NoSet { name } => self.pick(
+            FineTuneProblem::ReplayWithNewClasses => pick!(
+                self,
+                "Old images can't be mixed in when the classes are replaced.",
+                "换了类别之后，不能再混入旧图。"
+            )
+            .into(),
+            FineTuneProblem::NoSet { name } => pick!(
+                self,
                 format!("The set {name} is not here; import it again."),
                 format!("数据集 {name} 不在这里，请重新导入。"),
             ),
-            FineTuneProblem::Label { label, classes } => self.pick(
+            FineTuneProblem::Label { label, classes } => pick!(
+                self,
                 format!("An image is of class {label}; the network has {classes} classes."),
                 format!("有一张图属于第 {label} 类，而网络只有 {classes} 类。"),
             ),
-            FineTuneProblem::Sample { id, found } => self.pick(
+            FineTuneProblem::Sample { id, found } => pick!(
+                self,
                 format!("Sample {id} has {found} pixels instead of {PIXELS}."),
                 format!("样本 {id} 有 {found} 个像素，应为 {PIXELS} 个。"),
             ),
             FineTuneProblem::NothingToTrainOn => {
-                self.pick("There is no new image to train on.", "没有可用于训练的新图。").into()
+                pick!(self, "There is no new image to train on.", "没有可用于训练的新图。").into()
             }
-            FineTuneProblem::NothingHeldOut => self
-                .pick("No new image is held out, so nothing could be measured.", "没有留出新图，无法测量效果。")
-                .into(),
-            FineTuneProblem::OtherData { expected, found } => self.pick(
+            FineTuneProblem::NothingHeldOut => {
+                pick!(self, "No new image is held out, so nothing could be measured.", "没有留出新图，无法测量效果。")
+                    .into()
+            }
+            FineTuneProblem::OtherData { expected, found } => pick!(
+                self,
                 format!("The saved run looked at {expected} images an epoch, and {found} are here."),
                 format!("保存的训练每轮看 {expected} 张图，而这里有 {found} 张。"),
             ),
@@ -565,6 +600,6 @@ impl Lang {
             SetProblem::OneClass => "所有的图都属于同一类".into(),
             SetProblem::Gzip { .. } | SetProblem::Idx { .. } => problem.to_string(),
         };
-        self.pick(format!("No set can be made of these files: {problem}."), format!("这些文件不能作为数据集：{zh}。"))
+        pick!(self, format!("No set can be made of these files: {problem}."), format!("这些文件不能作为数据集：{zh}。"))
     }
 }

@@ -51,24 +51,26 @@ impl Lang {
         let batches = kept.config.batches_per_epoch();
         let position = if kept.step == kept.epoch * batches {
             let epoch = kept.epoch;
-            self.pick(format!("epoch {epoch} of {epochs}"), format!("第 {epoch} 轮，共 {epochs} 轮"))
+            pick!(self, format!("epoch {epoch} of {epochs}"), format!("第 {epoch} 轮，共 {epochs} 轮"))
         } else {
             let (epoch, batch) = (kept.step / batches + 1, count(kept.step % batches));
-            self.pick(
+            pick!(
+                self,
                 format!("batch {batch} of epoch {epoch} of {epochs}"),
                 format!("第 {epoch} 轮（共 {epochs} 轮）第 {batch} 批"),
             )
         };
         let reads = kept.history.score().map(|score| {
             let reads = percent(score.accuracy(), 1);
-            self.pick(format!(" · {reads} on validation"), format!(" · 验证准确率 {reads}"))
+            pick!(self, format!(" · {reads} on validation"), format!(" · 验证准确率 {reads}"))
         });
         format!("{name} · {position}{}", reads.unwrap_or_default())
     }
 
     /// When it was saved, and what going on means.
     pub fn resumable_line(self, when: &str) -> String {
-        self.pick(
+        pick!(
+            self,
             format!("Saved {when} in this browser. It goes on as if it had not stopped: same batches, same optimizer."),
             format!("保存于{when}，在这个浏览器里。继续时就像没有停过：同样的批次，同样的优化器。"),
         )
@@ -76,14 +78,14 @@ impl Lang {
 
     /// What becomes of it otherwise.
     pub fn afresh_keeps(self, name: &str) -> String {
-        self.pick(format!("Starting afresh keeps {name} on the shelf."), format!("重新开始会把 {name} 留在架上。"))
+        pick!(self, format!("Starting afresh keeps {name} on the shelf."), format!("重新开始会把 {name} 留在架上。"))
     }
 
     /// "today, 14:03"; `days` ago, with the date where it is longer.
     pub fn moment(self, days: i32, time: &str, date: &str) -> String {
         match days {
-            0 => self.pick(format!("today, {time}"), format!("今天 {time}")),
-            1 => self.pick(format!("yesterday, {time}"), format!("昨天 {time}")),
+            0 => pick!(self, format!("today, {time}"), format!("今天 {time}")),
+            1 => pick!(self, format!("yesterday, {time}"), format!("昨天 {time}")),
             _ => date.to_owned(),
         }
     }
@@ -91,9 +93,9 @@ impl Lang {
     /// The same within a sentence.
     pub fn moment_at(self, days: i32, time: &str, date: &str) -> String {
         match days {
-            0 => self.pick(format!("today at {time}"), format!("今天 {time}")),
-            1 => self.pick(format!("yesterday at {time}"), format!("昨天 {time}")),
-            _ => self.pick(format!("on {date}"), date.to_owned()),
+            0 => pick!(self, format!("today at {time}"), format!("今天 {time}")),
+            1 => pick!(self, format!("yesterday at {time}"), format!("昨天 {time}")),
+            _ => pick!(self, format!("on {date}"), date.to_owned()),
         }
     }
 
@@ -103,19 +105,21 @@ impl Lang {
         match (card.test, card.validation) {
             (Some(test), _) => {
                 let (right, total) = (count(test.correct), count(test.total));
-                self.pick(
+                pick!(
+                    self,
                     format!("{name} reads *{right} of {total}* test digits."),
                     format!("{total} 个测试数字，{name} 读对 *{right}* 个。"),
                 )
             }
             (None, Some((_, score))) => {
                 let reads = percent(score.accuracy(), 1);
-                self.pick(
+                pick!(
+                    self,
                     format!("{name} reads *{reads}* of unseen digits."),
                     format!("没见过的数字，{name} 能读对 *{reads}*。"),
                 )
             }
-            (None, None) => self.pick(format!("{name} is open."), format!("{name} 已打开。")),
+            (None, None) => pick!(self, format!("{name} is open."), format!("{name} 已打开。")),
         }
     }
 
@@ -123,62 +127,70 @@ impl Lang {
     pub fn opened_line(self, card: &ModelCard) -> String {
         let on = self.trained_on_what(card);
         if on.is_empty() {
-            return self.pick("It answers what you draw.", "它来回答你画的字。").into();
+            return pick!(self, "It answers what you draw.", "它来回答你画的字。").into();
         }
-        self.pick(format!("It answers what you draw. Trained on: {on}."), format!("它来回答你画的字。训练数据：{on}。"))
+        pick!(
+            self,
+            format!("It answers what you draw. Trained on: {on}."),
+            format!("它来回答你画的字。训练数据：{on}。")
+        )
     }
 
     /// The same around the accuracy, in the pieces of a finished run's line.
     pub fn opened_score_line(self, card: &ModelCard) -> [String; 4] {
         let line = self.opened_line(card);
-        let (before, between) = self.pick(("That is ", format!(". {line}")), ("也就是 ", format!("。{line}")));
+        let (before, between) = pick!(self, ("That is ", format!(". {line}")), ("也就是 ", format!("。{line}")));
         [before.into(), between, String::new(), String::new()]
     }
 
     /// Under which name a finished run's network was kept.
     pub fn best_kept(self, epoch: u32, name: &str) -> String {
-        self.pick(format!("Best at epoch *{epoch}*, kept as *{name}*"), format!("第 *{epoch}* 轮最好，保存为 *{name}*"))
+        pick!(
+            self,
+            format!("Best at epoch *{epoch}*, kept as *{name}*"),
+            format!("第 *{epoch}* 轮最好，保存为 *{name}*")
+        )
     }
 
     /// Under which name a stopped run's network was kept.
     pub fn kept_as(self, name: &str) -> String {
-        self.pick(format!("Kept as *{name}*"), format!("保存为 *{name}*"))
+        pick!(self, format!("Kept as *{name}*"), format!("保存为 *{name}*"))
     }
 
     /// What a model was trained on, in a few words.
     pub fn trained_on_what(self, card: &ModelCard) -> String {
         let Some(config) = &card.config else { return card.data.clone() };
         let base =
-            if card.synthetic { self.pick("synthetic digits", "合成数字").to_owned() } else { card.data.clone() };
+            if card.synthetic { pick!(self, "synthetic digits", "合成数字").to_owned() } else { card.data.clone() };
         let mut parts = match &config.finetune {
             None => {
                 let images = count(config.train_size);
-                vec![base, self.pick(format!("{images} digits"), format!("{images} 个数字"))]
+                vec![base, pick!(self, format!("{images} digits"), format!("{images} 个数字"))]
             }
             Some(finetune) => vec![match &finetune.data {
-                NewData::Yours => self.pick("your digits", "你的数字").into(),
+                NewData::Yours => pick!(self, "your digits", "你的数字").into(),
                 NewData::Set { name } => name.clone(),
                 NewData::Shifted { shift } => {
                     let how = match shift {
-                        Shift::Rotated => self.pick("rotated", "旋转的"),
-                        Shift::Inverted => self.pick("inverted", "反色的"),
-                        Shift::Noisy => self.pick("noisy", "带噪声的"),
-                        Shift::Thick => self.pick("thick", "加粗的"),
+                        Shift::Rotated => pick!(self, "rotated", "旋转的"),
+                        Shift::Inverted => pick!(self, "inverted", "反色的"),
+                        Shift::Noisy => pick!(self, "noisy", "带噪声的"),
+                        Shift::Thick => pick!(self, "thick", "加粗的"),
                     };
-                    self.pick(format!("{how} {base}"), format!("{how}{base}"))
+                    pick!(self, format!("{how} {base}"), format!("{how}{base}"))
                 }
             }],
         };
         if card.step < config.steps() && card.validation.map(|(epoch, _)| epoch) != Some(config.epochs) {
             let (done, all) = ((card.step / config.batches_per_epoch()).max(1), config.epochs);
-            parts.push(self.pick(format!("to epoch {done} of {all}"), format!("到第 {done} 轮，共 {all} 轮")));
+            parts.push(pick!(self, format!("to epoch {done} of {all}"), format!("到第 {done} 轮，共 {all} 轮")));
         }
         let defaults = RunConfig::default();
         // The mixture of the images' changes stands for each of them.
         let told = |field| matches!(field, Field::Epochs | Field::TrainSize | Field::Seed | Field::Change(_));
         let changed = Field::all().filter(|field| !told(*field) && field.get(config) != field.get(&defaults));
         parts.extend(changed.map(|field| format!("{} {}", self.field(field).to_ascii_lowercase(), field.get(config))));
-        parts.join(self.pick(", ", "，"))
+        parts.join(pick!(self, ", ", "，"))
     }
 
     /// By what an accuracy was measured.
@@ -187,11 +199,11 @@ impl Lang {
             None => String::new(),
             Some((true, score)) => {
                 let (right, total) = (count(score.correct), count(score.total));
-                self.pick(format!("test, {right} of {total}"), format!("测试，{total} 个中 {right} 个"))
+                pick!(self, format!("test, {right} of {total}"), format!("测试，{total} 个中 {right} 个"))
             }
             Some((false, _)) => {
                 let epoch = card.validation.map_or(0, |(epoch, _)| epoch);
-                self.pick(format!("validation, epoch {epoch}"), format!("第 {epoch} 轮验证"))
+                pick!(self, format!("validation, epoch {epoch}"), format!("第 {epoch} 轮验证"))
             }
         }
     }
@@ -201,7 +213,8 @@ impl Lang {
         let (right, total) = (count(score.correct), count(score.total));
         let (low, high) = score.interval();
         let (share, low, high) = (percent(score.accuracy(), 2), percent(low, 2), percent(high, 2));
-        self.pick(
+        pick!(
+            self,
             format!("{right} of {total} · {share} ({low} to {high})"),
             format!("{total} 个中 {right} 个 · {share}（{low} 至 {high}）"),
         )
@@ -218,34 +231,35 @@ impl Lang {
             None
         };
         match better {
-            Some(name) => self.pick(
+            Some(name) => pick!(
+                self,
                 format!("{name} reads more: the intervals are apart."),
                 format!("{name} 读得更准：两个区间不重叠。"),
             ),
-            None => self
-                .pick(
-                    "The intervals overlap: these counts can't say which reads better.",
-                    "两个区间重叠：这些数目说明不了谁读得更准。",
-                )
-                .into(),
+            None => pick!(
+                self,
+                "The intervals overlap: these counts can't say which reads better.",
+                "两个区间重叠：这些数目说明不了谁读得更准。",
+            )
+            .into(),
         }
     }
 
     /// The heading of a comparison.
     pub fn compared(self, names: [&str; 2]) -> String {
         let [first, second] = names;
-        self.pick(format!("{first} and {second}"), format!("{first} 与 {second}"))
+        pick!(self, format!("{first} and {second}"), format!("{first} 与 {second}"))
     }
 
     /// A deleted model that can be had back.
     pub fn was_deleted(self, name: &str) -> String {
-        self.pick(format!("{name} is deleted."), format!("{name} 已删除。"))
+        pick!(self, format!("{name} is deleted."), format!("{name} 已删除。"))
     }
 
     /// Labels for hands that do not see the row.
     pub fn of_model(self, what: Text, name: &str) -> String {
         let what = what(self);
-        self.pick(format!("{what} {name}"), format!("{what} {name}"))
+        pick!(self, format!("{what} {name}"), format!("{what} {name}"))
     }
 
     /// A size in megabytes.
@@ -259,7 +273,8 @@ impl Lang {
         match quota {
             Some(quota) if quota >= 1e9 => {
                 let quota = decimal(quota / 1e9, 1);
-                self.pick(
+                pick!(
+                    self,
                     format!(
                         "Kiln takes {used} MB of the {quota} GB that the browser allows, training digits included."
                     ),
@@ -268,14 +283,15 @@ impl Lang {
             }
             Some(quota) => {
                 let quota = megabytes(quota as u64);
-                self.pick(
+                pick!(
+                    self,
                     format!(
                         "Kiln takes {used} MB of the {quota} MB that the browser allows, training digits included."
                     ),
                     format!("Kiln 占用 {used} MB，浏览器允许 {quota} MB，训练用的数字也算在内。"),
                 )
             }
-            None => self.pick(format!("Kiln takes {used} MB here."), format!("Kiln 在这里占用 {used} MB。")),
+            None => pick!(self, format!("Kiln takes {used} MB here."), format!("Kiln 在这里占用 {used} MB。")),
         }
     }
 
@@ -293,19 +309,20 @@ impl Lang {
     /// What is wrong with the storage.
     pub fn storage_trouble(self, trouble: &StorageTrouble) -> String {
         match trouble {
-            StorageTrouble::Full => self
-                .pick(
-                    "This browser's storage is full: training goes on, saving doesn't.",
-                    "浏览器的存储已满：训练照常，但无法保存。",
-                )
-                .into(),
-            StorageTrouble::Forbidden { .. } => self
-                .pick(
-                    "This browser allows no storage here (a private window?): everything works, nothing is kept.",
-                    "浏览器在这里不允许存储（无痕窗口？）：一切照常，但不会保存。",
-                )
-                .into(),
-            StorageTrouble::Damaged { what } => self.pick(
+            StorageTrouble::Full => pick!(
+                self,
+                "This browser's storage is full: training goes on, saving doesn't.",
+                "浏览器的存储已满：训练照常，但无法保存。",
+            )
+            .into(),
+            StorageTrouble::Forbidden { .. } => pick!(
+                self,
+                "This browser allows no storage here (a private window?): everything works, nothing is kept.",
+                "浏览器在这里不允许存储（无痕窗口？）：一切照常，但不会保存。",
+            )
+            .into(),
+            StorageTrouble::Damaged { what } => pick!(
+                self,
                 format!("Something that was kept can't be read, and is left out: {what}."),
                 format!("有一项保存的内容读不出来，已略过：{what}。"),
             ),

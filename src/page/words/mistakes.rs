@@ -49,19 +49,23 @@ impl Lang {
         let counted = count(images - trained - in_set);
         let (trained, in_set) = ((trained > 0).then(|| count(trained)), (in_set > 0).then(|| count(in_set)));
         match (trained, in_set) {
-            (None, None) => self.pick(
+            (None, None) => pick!(
+                self,
                 format!("The {all} test digits were kept apart: the network has never trained on them."),
                 format!("{all} 个测试数字一直单独留着：网络从没用它们训练过。"),
             ),
-            (Some(trained), None) => self.pick(
+            (Some(trained), None) => pick!(
+                self,
                 format!("{counted} of {all}: {trained} that it trained on are left out."),
                 format!("{all} 个中的 {counted} 个：有 {trained} 个训练时用过，不计入。"),
             ),
-            (None, Some(in_set)) => self.pick(
+            (None, Some(in_set)) => pick!(
+                self,
                 format!("{counted} of {all}: {in_set} among your digits are left out."),
                 format!("{all} 个中的 {counted} 个：有 {in_set} 个已加入你的数字，不计入。"),
             ),
-            (Some(trained), Some(in_set)) => self.pick(
+            (Some(trained), Some(in_set)) => pick!(
+                self,
                 format!(
                     "{counted} of {all}: {trained} that it trained on and {in_set} among your digits are left out."
                 ),
@@ -74,9 +78,9 @@ impl Lang {
     pub fn confused(self, truth: &str, read: &str, images: u32) -> String {
         let images = count(images);
         if truth == read {
-            self.pick(format!("{images} read rightly as {read}"), format!("{read} 读对 {images} 个"))
+            pick!(self, format!("{images} read rightly as {read}"), format!("{read} 读对 {images} 个"))
         } else {
-            self.pick(format!("{truth} read as {read}: {images}"), format!("{truth} 读成 {read}：{images} 个"))
+            pick!(self, format!("{truth} read as {read}: {images}"), format!("{truth} 读成 {read}：{images} 个"))
         }
     }
 
@@ -84,12 +88,14 @@ impl Lang {
     pub fn cell_title(self, truth: &str, read: &str, images: u32, all: u32) -> String {
         let (images, all) = (count(images), count(all));
         if truth == read {
-            self.pick(
+            pick!(
+                self,
                 format!("*{truth} read rightly* · {images} of {all}"),
                 format!("*{truth} 读对了* · {all} 个中的 {images} 个"),
             )
         } else {
-            self.pick(
+            pick!(
+                self,
                 format!("*{truth} read as {read}* · {images} of {all}"),
                 format!("*{truth} 读成 {read}* · {all} 个中的 {images} 个"),
             )
@@ -98,19 +104,19 @@ impl Lang {
 
     /// What an image was and what it was read as.
     pub fn was_read(self, truth: &str, read: &str) -> String {
-        self.pick(format!("was *{truth}*, read *{read}*"), format!("实为 *{truth}*，读成 *{read}*"))
+        pick!(self, format!("was *{truth}*, read *{read}*"), format!("实为 *{truth}*，读成 *{read}*"))
     }
 
     /// How sure the reading was.
     pub fn sure(self, share: f32) -> String {
-        let share = if share > 0.99 { self.pick(">99%", "99% 以上").into() } else { percent(share, 0) };
-        self.pick(format!("{share} sure"), format!("{share} 的把握"))
+        let share = if share > 0.99 { pick!(self, ">99%", "99% 以上").into() } else { percent(share, 0) };
+        pick!(self, format!("{share} sure"), format!("{share} 的把握"))
     }
 
     /// The button that adds the chosen images to the user's digits.
     pub fn add_to_set(self, chosen: u32) -> String {
         let chosen = count(chosen);
-        self.pick(format!("Add {chosen} to your digits"), format!("把 {chosen} 个加入你的数字"))
+        pick!(self, format!("Add {chosen} to your digits"), format!("把 {chosen} 个加入你的数字"))
     }
 
     /// After that.
@@ -125,7 +131,8 @@ impl Lang {
 
     /// What recall and precision are, by the example of a class.
     pub fn recall_and_precision(self, class: &str) -> String {
-        self.pick(
+        pick!(
+            self,
             format!(
                 "Recall: of the true {class}s, how many were found. Precision: of those read as {class}, how many were \
                  {class}s. In per cent."

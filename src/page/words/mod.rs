@@ -19,10 +19,20 @@ pub enum Lang {
 /// A fixed text: what it says depends on the language.
 pub(super) type Text = fn(Lang) -> &'static str;
 
+/// What of two is of the language. The other one is not made.
+macro_rules! pick {
+    ($lang:expr, $en:expr, $zh:expr $(,)?) => {
+        match $lang {
+            Lang::En => $en,
+            Lang::Zh => $zh,
+        }
+    };
+}
+
 macro_rules! words {
     ($($name:ident: $en:literal, $zh:literal;)*) => {
         impl Lang {
-            $(pub(in crate::page) fn $name(self) -> &'static str { self.pick($en, $zh) })*
+            $(pub(in crate::page) fn $name(self) -> &'static str { pick!(self, $en, $zh) })*
         }
     };
 }
@@ -143,13 +153,6 @@ impl Lang {
         if code.starts_with("zh") { Lang::Zh } else { Lang::En }
     }
 
-    fn pick<T>(self, en: T, zh: T) -> T {
-        match self {
-            Lang::En => en,
-            Lang::Zh => zh,
-        }
-    }
-
     /// The headline.
     pub fn headline(self, state: &PageState) -> String {
         if let (true, Some(failure)) = (state.failed(), state.failure()) {
@@ -167,23 +170,25 @@ impl Lang {
             return self.opened_headline(card);
         }
         match &state.phase {
-            Phase::LoadingWorker | Phase::LoadingData => self.pick("Warming up.", "正在预热。").into(),
-            Phase::Ready => self.pick("Teach this tab to read handwriting.", "教这个标签页认识手写数字。").into(),
+            Phase::LoadingWorker | Phase::LoadingData => pick!(self, "Warming up.", "正在预热。").into(),
+            Phase::Ready => pick!(self, "Teach this tab to read handwriting.", "教这个标签页认识手写数字。").into(),
             Phase::Training(Activity::Starting | Activity::Compiling) => {
-                self.pick("Lighting the kiln.", "点火中。").into()
+                pick!(self, "Lighting the kiln.", "点火中。").into()
             }
-            Phase::Training(Activity::Pausing) => self.pick("Pausing after this batch.", "本批之后暂停。").into(),
+            Phase::Training(Activity::Pausing) => pick!(self, "Pausing after this batch.", "本批之后暂停。").into(),
             Phase::Training(_) => match unseen {
-                Some(unseen) => self.pick(
+                Some(unseen) => pick!(
+                    self,
                     format!("Learning. It reads *{unseen}* of unseen digits."),
                     format!("学习中：没见过的数字，已能读对 *{unseen}*。"),
                 ),
-                None => self.pick("Learning.", "学习中。").into(),
+                None => pick!(self, "Learning.", "学习中。").into(),
             },
-            Phase::Paused => self.pick("Paused. Everything is kept.", "已暂停，进度都在。").into(),
+            Phase::Paused => pick!(self, "Paused. Everything is kept.", "已暂停，进度都在。").into(),
             Phase::Evaluating { total, .. } => {
                 let total = count(*total);
-                self.pick(
+                pick!(
+                    self,
                     format!("The exam: {total} digits it has never seen."),
                     format!("正在用没见过的 {total} 个数字考它。"),
                 )
@@ -191,21 +196,23 @@ impl Lang {
             Phase::Finished { stopped: false } => match run.and_then(|run| run.test) {
                 Some(test) => {
                     let (right, total) = (count(test.correct), count(test.total));
-                    self.pick(
+                    pick!(
+                        self,
                         format!("Done. It reads *{right} of {total}* test digits."),
                         format!("完成。{total} 个测试数字读对了 *{right}* 个。"),
                     )
                 }
-                None => self.pick("Done.", "完成。").into(),
+                None => pick!(self, "Done.", "完成。").into(),
             },
             Phase::Finished { stopped: true } => {
                 let epoch = run.map_or(1, Run::epoch);
                 match unseen {
-                    Some(unseen) => self.pick(
+                    Some(unseen) => pick!(
+                        self,
                         format!("Stopped in epoch {epoch}. It reads *{unseen}* of unseen digits."),
                         format!("已在第 {epoch} 轮停止。没见过的数字，能读对 *{unseen}*。"),
                     ),
-                    None => self.pick(format!("Stopped in epoch {epoch}."), format!("已在第 {epoch} 轮停止。")),
+                    None => pick!(self, format!("Stopped in epoch {epoch}."), format!("已在第 {epoch} 轮停止。")),
                 }
             }
             Phase::Sweeping | Phase::Swept => self.tuning_headline(&state.sweeps, state.phase == Phase::Swept),
@@ -215,19 +222,19 @@ impl Lang {
 
     fn failed_headline(self, failure: &Failure) -> String {
         match failure {
-            Failure::Unsupported { .. } => self.pick("This browser can't run Kiln.", "浏览器太旧。"),
-            Failure::WorkerSilent { .. } => self.pick("The engine did not start.", "引擎没有启动。"),
-            Failure::Version { .. } => self.pick("Kiln was updated while this page was open.", "Kiln 已更新。"),
-            Failure::WorkerDied { .. } => self.pick("The engine stopped.", "引擎停止了。"),
-            Failure::NoData { .. } => self.pick("The digits can't be fetched.", "取不到数字。"),
-            Failure::MissingShard { .. } => self.pick("Some digits did not arrive.", "有一部分数字没有到。"),
+            Failure::Unsupported { .. } => pick!(self, "This browser can't run Kiln.", "浏览器太旧。"),
+            Failure::WorkerSilent { .. } => pick!(self, "The engine did not start.", "引擎没有启动。"),
+            Failure::Version { .. } => pick!(self, "Kiln was updated while this page was open.", "Kiln 已更新。"),
+            Failure::WorkerDied { .. } => pick!(self, "The engine stopped.", "引擎停止了。"),
+            Failure::NoData { .. } => pick!(self, "The digits can't be fetched.", "取不到数字。"),
+            Failure::MissingShard { .. } => pick!(self, "Some digits did not arrive.", "有一部分数字没有到。"),
             Failure::BadShard { .. } => {
-                self.pick("A shard arrived damaged. It is not used.", "有一个分片已损坏，不会使用。")
+                pick!(self, "A shard arrived damaged. It is not used.", "有一个分片已损坏，不会使用。")
             }
-            Failure::NotFinite { .. } => self.pick("The loss is no longer a number.", "损失不再是一个数。"),
-            Failure::GpuLost { .. } => self.pick("The GPU went away. Nothing is lost.", "显卡断开了，什么都没丢。"),
-            Failure::Configuration { .. } => self.pick("This recipe can't be run.", "这个配方无法运行。"),
-            Failure::FineTune { .. } => self.pick("This fine-tuning can't start.", "这次微调无法开始。"),
+            Failure::NotFinite { .. } => pick!(self, "The loss is no longer a number.", "损失不再是一个数。"),
+            Failure::GpuLost { .. } => pick!(self, "The GPU went away. Nothing is lost.", "显卡断开了，什么都没丢。"),
+            Failure::Configuration { .. } => pick!(self, "This recipe can't be run.", "这个配方无法运行。"),
+            Failure::FineTune { .. } => pick!(self, "This fine-tuning can't start.", "这次微调无法开始。"),
             Failure::NotAModel { .. } => self.not_a_model(),
         }
         .into()
@@ -245,16 +252,17 @@ impl Lang {
         match &state.phase {
             Phase::LoadingWorker => self.starting_engine().into(),
             Phase::LoadingData if state.data.total_bytes == 0 => {
-                self.pick("Asking for the digits.", "正在取数字。").into()
+                pick!(self, "Asking for the digits.", "正在取数字。").into()
             }
             Phase::LoadingData => {
                 let (here, all) = (megabytes(state.data.bytes), megabytes(state.data.total_bytes));
                 let when = if state.can_train() {
-                    self.pick("The first ones are here: you can train.", "首批已到，可以训练了。")
+                    pick!(self, "The first ones are here: you can train.", "首批已到，可以训练了。")
                 } else {
-                    self.pick("You can train as soon as the first ones are here.", "首批到达后即可训练。")
+                    pick!(self, "You can train as soon as the first ones are here.", "首批到达后即可训练。")
                 };
-                self.pick(
+                pick!(
+                    self,
                     format!("Fetching digits: {here} of {all} MB. {when}"),
                     format!("正在取数字：{all} MB 中的 {here} MB。{when}"),
                 )
@@ -265,22 +273,25 @@ impl Lang {
             }
             Phase::Ready if state.data.waits => {
                 let all = megabytes(state.data.total_bytes - state.data.bytes);
-                self.pick(
+                pick!(
+                    self,
                     format!("Your connection is spared: the digits, {all} MB, are fetched when you train."),
                     format!("为节省流量，开始训练时才取数字（{all} MB）。"),
                 )
             }
-            Phase::Ready if offline => self
-                .pick("You are offline. Everything is already here, so everything works.", "已离线，一切照常。")
-                .into(),
+            Phase::Ready if offline => {
+                pick!(self, "You are offline. Everything is already here, so everything works.", "已离线，一切照常。")
+                    .into()
+            }
             Phase::Ready => {
                 let digits = count(state.settings.train_size.min(state.data.total_train_images.max(1)));
                 let kind = if state.data.synthetic {
-                    self.pick("synthetic digits", "合成数字")
+                    pick!(self, "synthetic digits", "合成数字")
                 } else {
-                    self.pick("handwritten digits", "手写数字")
+                    pick!(self, "handwritten digits", "手写数字")
                 };
-                self.pick(
+                pick!(
+                    self,
                     format!(
                         "One click trains a small network on {digits} {kind}, on your own machine. \
                          Nothing is installed, nothing is sent anywhere."
@@ -292,12 +303,13 @@ impl Lang {
             }
             Phase::Training(Activity::Starting | Activity::Compiling) => self.compiling_line(state),
             Phase::Training(Activity::Waiting) => {
-                self.pick("Waiting for digits that are still on their way.", "在等还没到的数字。").into()
+                pick!(self, "Waiting for digits that are still on their way.", "在等还没到的数字。").into()
             }
             Phase::Training(_) => match run.and_then(Run::score) {
                 Some(score) => {
                     let total = count(score.total);
-                    self.pick(
+                    pick!(
+                        self,
                         format!(
                             "Measured on {total} digits kept aside. \
                              Draw whenever you like: it answers while it learns."
@@ -305,25 +317,26 @@ impl Lang {
                         format!("用留出的 {total} 个数字测得。随时可以画一个数字：它边学边答。"),
                     )
                 }
-                None => self
-                    .pick(
-                        "The first look at unseen digits comes after epoch 1. \
+                None => pick!(
+                    self,
+                    "The first look at unseen digits comes after epoch 1. \
                          Draw whenever you like: it answers while it learns.",
-                        "第 1 轮之后第一次看没见过的数字。随时可以画一个数字：它边学边答。",
-                    )
-                    .into(),
-            },
-            Phase::Paused => self
-                .pick(
-                    "You can change the learning rate now, or go on one batch at a time.",
-                    "现在可以改学习率，也可以一批一批地走。",
+                    "第 1 轮之后第一次看没见过的数字。随时可以画一个数字：它边学边答。",
                 )
                 .into(),
-            Phase::Evaluating { .. } => self
-                .pick("Training is done and kept. This takes a few seconds.", "训练已完成并保留。只要几秒钟。")
-                .into(),
+            },
+            Phase::Paused => pick!(
+                self,
+                "You can change the learning rate now, or go on one batch at a time.",
+                "现在可以改学习率，也可以一批一批地走。",
+            )
+            .into(),
+            Phase::Evaluating { .. } => {
+                pick!(self, "Training is done and kept. This takes a few seconds.", "训练已完成并保留。只要几秒钟。")
+                    .into()
+            }
             Phase::Finished { stopped: true } => {
-                self.pick("The network is as it was: draw, or go on.", "网络保持原样：可以画字，也可以继续。").into()
+                pick!(self, "The network is as it was: draw, or go on.", "网络保持原样：可以画字，也可以继续。").into()
             }
             Phase::Finished { stopped: false } => String::new(),
             Phase::Sweeping | Phase::Swept => self.tuning_line(&state.sweeps, state.phase == Phase::Swept),
@@ -334,13 +347,14 @@ impl Lang {
     fn compiling_line(self, state: &PageState) -> String {
         let gpu = state.device.as_ref().is_some_and(|device| device.kind == DeviceKind::WebGpu);
         if gpu {
-            self.pick(
+            pick!(
+                self,
                 "The first batch takes longest: your GPU is compiling its kernels. Only once.",
                 "首批最慢：显卡正在编译内核，只此一次。",
             )
             .into()
         } else {
-            self.pick("The first batch is on its way.", "首批正在进行。").into()
+            pick!(self, "The first batch is on its way.", "首批正在进行。").into()
         }
     }
 
@@ -372,12 +386,12 @@ impl Lang {
     fn kept(self, state: &PageState, failure: &Failure) -> String {
         match failure {
             Failure::Unsupported { .. } => {
-                return self
-                    .pick(
-                        "It needs WebAssembly SIMD and module workers: Chrome, Edge, Firefox or Safari from 2023 on.",
-                        "需要 WebAssembly SIMD 和模块 Worker：2023 年以后的 Chrome、Edge、Firefox 或 Safari。",
-                    )
-                    .into();
+                return pick!(
+                    self,
+                    "It needs WebAssembly SIMD and module workers: Chrome, Edge, Firefox or Safari from 2023 on.",
+                    "需要 WebAssembly SIMD 和模块 Worker：2023 年以后的 Chrome、Edge、Firefox 或 Safari。",
+                )
+                .into();
             }
             Failure::Configuration { problem } => return self.configuration_problem(problem),
             Failure::FineTune { problem } => return self.finetune_problem(problem),
@@ -389,7 +403,8 @@ impl Lang {
         match (validated, &state.run) {
             (Some((epoch, score)), _) => {
                 let reads = percent(score.accuracy(), 1);
-                self.pick(
+                pick!(
+                    self,
                     format!(
                         "Your network is safe as it was at the end of epoch {epoch}: \
                          it reads {reads} of unseen digits."
@@ -397,10 +412,11 @@ impl Lang {
                     format!("网络停在第 {epoch} 轮结束时的样子：没见过的数字读对 {reads}。"),
                 )
             }
-            (None, Some(_)) => self
-                .pick("No epoch was finished yet, so the run begins again.", "还没有完成任何一轮，因此从头开始。")
-                .into(),
-            (None, None) => self.pick("Nothing had been trained yet.", "还没有训练过。").into(),
+            (None, Some(_)) => {
+                pick!(self, "No epoch was finished yet, so the run begins again.", "还没有完成任何一轮，因此从头开始。")
+                    .into()
+            }
+            (None, None) => pick!(self, "Nothing had been trained yet.", "还没有训练过。").into(),
         }
     }
 
@@ -409,23 +425,26 @@ impl Lang {
         let epoch = run.map(Run::epoch);
         match failure {
             Failure::Unsupported { missing } => (
-                self.pick(format!("Missing: {missing}"), format!("缺少：{missing}")),
-                self.pick("Open this address in a newer browser.", "请用较新的浏览器打开此地址。").into(),
+                pick!(self, format!("Missing: {missing}"), format!("缺少：{missing}")),
+                pick!(self, "Open this address in a newer browser.", "请用较新的浏览器打开此地址。").into(),
             ),
             Failure::WorkerSilent { seconds } => (
-                self.pick(
+                pick!(
+                    self,
                     format!("It said nothing for {seconds} seconds"),
                     format!("{seconds} 秒内没有任何回应"),
                 ),
-                self.pick(
+                pick!(
+                    self,
                     "The network may be slow, or a part of Kiln could not be loaded.",
                     "可能是网络太慢，也可能有一部分没有加载成功。",
                 )
                 .into(),
             ),
             Failure::Version { worker, page } => (
-                self.pick("The page and its engine are of two builds", "页面和引擎不是同一个版本").into(),
-                self.pick(
+                pick!(self, "The page and its engine are of two builds", "页面和引擎不是同一个版本").into(),
+                pick!(
+                    self,
                     format!("The page speaks version {page}, the engine version {worker}. Loading again fixes it."),
                     format!("页面版本 {page}，引擎版本 {worker}。重新加载即可。"),
                 ),
@@ -433,17 +452,19 @@ impl Lang {
             Failure::WorkerDied { message } => (
                 match epoch {
                     Some(epoch) => {
-                        self.pick(format!("It ended in epoch {epoch}"), format!("它在第 {epoch} 轮终止"))
+                        pick!(self, format!("It ended in epoch {epoch}"), format!("它在第 {epoch} 轮终止"))
                     }
-                    None => self.pick("It ended without being asked to", "它自行终止了").into(),
+                    None => pick!(self, "It ended without being asked to", "它自行终止了").into(),
                 },
                 if message.is_empty() {
-                    self.pick(
+                    pick!(
+                        self,
                         "The browser does that when memory runs short. What came after the last full epoch is run again.",
                         "内存不足时浏览器会这样做。最后一个完整的轮之后的部分会重新运行。",
                     )
                 } else {
-                    self.pick(
+                    pick!(
+                        self,
                         "A fault inside Kiln ended it. What came after the last full epoch is run again.",
                         "Kiln 内部出错。最后一个完整的轮之后的部分会重新运行。",
                     )
@@ -451,19 +472,21 @@ impl Lang {
                 .into(),
             ),
             Failure::NoData { what, .. } => (
-                self.pick("The list of digits can't be used", "数字清单无法使用").into(),
-                self.pick(format!("What was found: {what}."), format!("情况：{what}。")),
+                pick!(self, "The list of digits can't be used", "数字清单无法使用").into(),
+                pick!(self, format!("What was found: {what}."), format!("情况：{what}。")),
             ),
             Failure::MissingShard { file, what } => (
-                self.pick(format!("{file} can't be fetched"), format!("取不到 {file}")),
-                self.pick(
+                pick!(self, format!("{file} can't be fetched"), format!("取不到 {file}")),
+                pick!(
+                    self,
                     format!("What was found: {what}. Nothing trains on digits that are not here."),
                     format!("情况：{what}。没有到的数字不会参与训练。"),
                 ),
             ),
             Failure::BadShard { file, expected, found, .. } => (
-                self.pick(format!("{file} is not what the list says"), format!("{file} 与清单不符")),
-                self.pick(
+                pick!(self, format!("{file} is not what the list says"), format!("{file} 与清单不符")),
+                pick!(
+                    self,
                     format!("Expected {expected}, found {found}. Nothing trains on it."),
                     format!("应为 {expected}，实为 {found}。不会用它训练。"),
                 ),
@@ -471,8 +494,9 @@ impl Lang {
             Failure::NotFinite { step } => {
                 let step = count(*step);
                 (
-                    self.pick(format!("It ran away at step {step}"), format!("它在第 {step} 步失控了")),
-                    self.pick(
+                    pick!(self, format!("It ran away at step {step}"), format!("它在第 {step} 步失控了")),
+                    pick!(
+                        self,
                         "The changes were too big: a smaller learning rate keeps them in bounds.",
                         "每次改动太大：学习率小一些就不会失控。",
                     )
@@ -481,13 +505,15 @@ impl Lang {
             }
             Failure::GpuLost { .. } => (
                 match epoch {
-                    Some(epoch) => self.pick(
+                    Some(epoch) => pick!(
+                        self,
                         format!("The browser took the GPU back in epoch {epoch}"),
                         format!("浏览器在第 {epoch} 轮收回了显卡"),
                     ),
-                    None => self.pick("The browser took the GPU back", "浏览器收回了显卡").into(),
+                    None => pick!(self, "The browser took the GPU back", "浏览器收回了显卡").into(),
                 },
-                self.pick(
+                pick!(
+                    self,
                     "It does that when the machine sleeps, when the driver restarts, or when memory runs short. \
                      What came after the last full epoch is run again.",
                     "电脑休眠、驱动重启或内存不足时会这样。最后一个完整的轮之后的部分会重新运行。",
@@ -496,10 +522,10 @@ impl Lang {
             ),
             Failure::NotAModel { file, what } => self.refused_file(file, what),
             Failure::Configuration { problem } => {
-                (self.pick("The recipe needs a change", "配方需要修改").into(), self.configuration_problem(problem))
+                (pick!(self, "The recipe needs a change", "配方需要修改").into(), self.configuration_problem(problem))
             }
             Failure::FineTune { problem } => {
-                (self.pick("Fine-tuning needs something else", "微调还缺条件").into(), self.finetune_problem(problem))
+                (pick!(self, "Fine-tuning needs something else", "微调还缺条件").into(), self.finetune_problem(problem))
             }
         }
     }
@@ -507,31 +533,36 @@ impl Lang {
     /// The fault's label in a chart.
     pub fn fault(self, failure: &Failure) -> &'static str {
         match failure {
-            Failure::GpuLost { .. } => self.pick("GPU lost", "显卡断开"),
-            Failure::NotFinite { .. } => self.pick("not a number", "不是数"),
-            _ => self.pick("engine stopped", "引擎停止"),
+            Failure::GpuLost { .. } => pick!(self, "GPU lost", "显卡断开"),
+            Failure::NotFinite { .. } => pick!(self, "not a number", "不是数"),
+            _ => pick!(self, "engine stopped", "引擎停止"),
         }
     }
 
     /// The button of a way on.
     pub fn way_on(self, way: WayOn, failure: &Failure) -> String {
         match way {
-            WayOn::ResumeFrom(epoch) => self.pick(format!("Resume from epoch {epoch}"), format!("从第 {epoch} 轮继续")),
-            WayOn::StartAgain => self.pick("Start again", "重新开始").into(),
-            WayOn::Restart => self.pick("Start the engine again", "重新启动引擎").into(),
-            WayOn::OnCpu => self.pick("Go on with the CPU", "改用 CPU").into(),
-            WayOn::GoBack(0) => self.pick("Start again, learning rate ÷ 10", "从头开始，学习率 ÷ 10").into(),
-            WayOn::GoBack(epoch) => self.pick(
+            WayOn::ResumeFrom(epoch) => {
+                pick!(self, format!("Resume from epoch {epoch}"), format!("从第 {epoch} 轮继续"))
+            }
+            WayOn::StartAgain => pick!(self, "Start again", "重新开始").into(),
+            WayOn::Restart => pick!(self, "Start the engine again", "重新启动引擎").into(),
+            WayOn::OnCpu => pick!(self, "Go on with the CPU", "改用 CPU").into(),
+            WayOn::GoBack(0) => pick!(self, "Start again, learning rate ÷ 10", "从头开始，学习率 ÷ 10").into(),
+            WayOn::GoBack(epoch) => pick!(
+                self,
                 format!("Go back to epoch {epoch}, learning rate ÷ 10"),
                 format!("回到第 {epoch} 轮，学习率 ÷ 10"),
             ),
-            WayOn::FetchAgain if matches!(failure, Failure::NoData { .. }) => self.pick("Try again", "再试一次").into(),
-            WayOn::FetchAgain => self.pick("Fetch it again", "重新获取").into(),
+            WayOn::FetchAgain if matches!(failure, Failure::NoData { .. }) => {
+                pick!(self, "Try again", "再试一次").into()
+            }
+            WayOn::FetchAgain => pick!(self, "Fetch it again", "重新获取").into(),
             WayOn::ChooseFile => self.choose_another().into(),
             WayOn::LeaveFile => self.leave_file().into(),
-            WayOn::Reload => self.pick("Load the page again", "重新加载页面").into(),
-            WayOn::Defaults => self.pick("Back to the default recipe", "恢复默认配方").into(),
-            WayOn::ChangeRecipe => self.pick("Change the recipe", "修改配方").into(),
+            WayOn::Reload => pick!(self, "Load the page again", "重新加载页面").into(),
+            WayOn::Defaults => pick!(self, "Back to the default recipe", "恢复默认配方").into(),
+            WayOn::ChangeRecipe => pick!(self, "Change the recipe", "修改配方").into(),
         }
     }
 
@@ -546,48 +577,52 @@ impl Lang {
     /// Why the device was chosen, as a sentence.
     pub fn device_reason(self, kind: DeviceKind, reason: &DeviceReason) -> String {
         match reason {
-            DeviceReason::UsableGpu => self
-                .pick("Chosen by itself: this machine's GPU can train the network.", "自动选择：显卡可用于训练。")
-                .into(),
+            DeviceReason::UsableGpu => {
+                pick!(self, "Chosen by itself: this machine's GPU can train the network.", "自动选择：显卡可用于训练。")
+                    .into()
+            }
             DeviceReason::Asked => match kind {
-                DeviceKind::Cpu => self.pick("You asked for the CPU.", "你选择了 CPU。").into(),
-                DeviceKind::WebGpu => self.pick("You asked for WebGPU.", "你选择了 WebGPU。").into(),
+                DeviceKind::Cpu => pick!(self, "You asked for the CPU.", "你选择了 CPU。").into(),
+                DeviceKind::WebGpu => pick!(self, "You asked for WebGPU.", "你选择了 WebGPU。").into(),
             },
-            DeviceReason::NoWebGpu => self
-                .pick(
-                    "Your browser offers no WebGPU, so Kiln trains on the CPU: same network, slower.",
-                    "浏览器没有 WebGPU，所以用 CPU 训练：网络相同，只是慢些。",
-                )
-                .into(),
-            DeviceReason::NoAdapter => self
-                .pick(
-                    "Your browser has WebGPU but no GPU to offer, so Kiln trains on the CPU.",
-                    "浏览器有 WebGPU，但没有可用的显卡，所以用 CPU 训练。",
-                )
-                .into(),
-            DeviceReason::SoftwareAdapter => self
-                .pick(
-                    "The only GPU here is emulated in software, which is slower than the CPU itself.",
-                    "这里的显卡是软件模拟的，比直接用 CPU 还慢。",
-                )
-                .into(),
-            DeviceReason::MissingFeature(feature) => self.pick(
+            DeviceReason::NoWebGpu => pick!(
+                self,
+                "Your browser offers no WebGPU, so Kiln trains on the CPU: same network, slower.",
+                "浏览器没有 WebGPU，所以用 CPU 训练：网络相同，只是慢些。",
+            )
+            .into(),
+            DeviceReason::NoAdapter => pick!(
+                self,
+                "Your browser has WebGPU but no GPU to offer, so Kiln trains on the CPU.",
+                "浏览器有 WebGPU，但没有可用的显卡，所以用 CPU 训练。",
+            )
+            .into(),
+            DeviceReason::SoftwareAdapter => pick!(
+                self,
+                "The only GPU here is emulated in software, which is slower than the CPU itself.",
+                "这里的显卡是软件模拟的，比直接用 CPU 还慢。",
+            )
+            .into(),
+            DeviceReason::MissingFeature(feature) => pick!(
+                self,
                 format!("The GPU lacks {feature}, so Kiln trains on the CPU."),
                 format!("显卡缺少 {feature}，所以用 CPU 训练。"),
             ),
-            DeviceReason::Refused(what) => self.pick(
+            DeviceReason::Refused(what) => pick!(
+                self,
                 format!("The GPU could not be opened ({what}), so Kiln trains on the CPU."),
                 format!("显卡无法打开（{what}），所以用 CPU 训练。"),
             ),
             DeviceReason::SelfCheck { difference } => {
                 let difference = decimal(f64::from(*difference), 5);
-                self.pick(
+                pick!(
+                    self,
                     format!("The GPU computed otherwise than the CPU (by {difference}), so Kiln trusts the CPU."),
                     format!("显卡与 CPU 的计算结果不同（相差 {difference}），所以用 CPU。"),
                 )
             }
             DeviceReason::Lost => {
-                self.pick("The GPU was lost, so Kiln goes on with the CPU.", "显卡断开了，改用 CPU 继续。").into()
+                pick!(self, "The GPU was lost, so Kiln goes on with the CPU.", "显卡断开了，改用 CPU 继续。").into()
             }
         }
     }
@@ -595,11 +630,13 @@ impl Lang {
     /// What of the address is not followed.
     pub fn note(self, note: &Note) -> String {
         match note {
-            Note::Unknown { name } => self.pick(
+            Note::Unknown { name } => pick!(
+                self,
                 format!("The address asks for “{name}”, which Kiln does not know. It is left out."),
                 format!("地址里的“{name}”，Kiln 不认识，已忽略。"),
             ),
-            Note::Invalid { name, value, used } => self.pick(
+            Note::Invalid { name, value, used } => pick!(
+                self,
                 format!("The address asks for {name} = “{value}”, which can't be. {used} is used instead."),
                 format!("地址里的 {name} =“{value}”不可用，改用 {used}。"),
             ),
@@ -613,9 +650,9 @@ impl Lang {
         let network = Word(Token::Network, self.network_word(&settings.network));
         let images = count(settings.train_size);
         let data = if state.data.synthetic {
-            self.pick(format!("{images} synthetic digits"), format!("{images} 个合成数字"))
+            pick!(self, format!("{images} synthetic digits"), format!("{images} 个合成数字"))
         } else {
-            self.pick(format!("{images} digits"), format!("{images} 个数字"))
+            pick!(self, format!("{images} digits"), format!("{images} 个数字"))
         };
         let data = Word(Token::Data, data);
         let epochs = settings.epochs;
@@ -626,7 +663,7 @@ impl Lang {
         };
         let epochs = Word(Token::Epochs, epochs);
         let batch = settings.batch_size;
-        let batch = Word(Token::Batch, self.pick(format!("{batch} at a time"), format!("{batch} 个")));
+        let batch = Word(Token::Batch, pick!(self, format!("{batch} at a time"), format!("{batch} 个")));
         let rate = Word(Token::LearningRate, settings.learning_rate.to_string());
         if state.tunes() {
             return self.finetune_sentence(state, epochs, batch, rate);
@@ -670,8 +707,8 @@ impl Lang {
     pub fn chosen(self, kind: DeviceKind, reason: &DeviceReason) -> String {
         let name = self.device_kind(kind);
         match reason {
-            DeviceReason::Asked => self.pick(format!("{name}, as asked"), format!("{name}，按你的选择")),
-            _ => self.pick(format!("{name}, chosen by itself"), format!("{name}，自动选择")),
+            DeviceReason::Asked => pick!(self, format!("{name}, as asked"), format!("{name}，按你的选择")),
+            _ => pick!(self, format!("{name}, chosen by itself"), format!("{name}，自动选择")),
         }
     }
 
@@ -682,12 +719,12 @@ impl Lang {
         if best < 0.4 {
             return self.cant_tell().into();
         }
-        let sure = if best > 0.99 { self.pick(">99%", "99% 以上").into() } else { percent(best, 0) };
+        let sure = if best > 0.99 { pick!(self, ">99%", "99% 以上").into() } else { percent(best, 0) };
         if second >= 0.2 {
             let rival = self.a_class(&class_name(names, second_class));
-            self.pick(format!("{sure} sure, torn with {rival}"), format!("{sure} 的把握，也像 {rival}"))
+            pick!(self, format!("{sure} sure, torn with {rival}"), format!("{sure} 的把握，也像 {rival}"))
         } else {
-            self.pick(format!("{sure} sure"), format!("{sure} 的把握"))
+            pick!(self, format!("{sure} sure"), format!("{sure} 的把握"))
         }
     }
 
@@ -695,15 +732,15 @@ impl Lang {
     pub fn spoken_answer(self, answer: &Reading, names: &[String]) -> String {
         let [(class, best), _] = answer.best;
         let (digit, sentence) = (class_name(names, class), self.answer(answer, names));
-        if best < 0.4 { sentence } else { self.pick(format!("{digit}, {sentence}"), format!("{digit}，{sentence}")) }
+        if best < 0.4 { sentence } else { pick!(self, format!("{digit}, {sentence}"), format!("{digit}，{sentence}")) }
     }
 
     /// A layer's title in the strip.
     pub fn layer_title(self, name: &str) -> String {
         let (kind, number) = name.split_at(name.len() - name.bytes().rev().take_while(u8::is_ascii_digit).count());
         match kind {
-            "conv" => self.pick(format!("Conv {number}"), format!("卷积 {number}")),
-            _ => self.pick(format!("Dense {number}"), format!("全连接 {number}")),
+            "conv" => pick!(self, format!("Conv {number}"), format!("卷积 {number}")),
+            _ => pick!(self, format!("Dense {number}"), format!("全连接 {number}")),
         }
     }
 
@@ -719,54 +756,54 @@ impl Lang {
 
     /// A dense layer's outputs.
     pub fn numbers(self, all: usize) -> String {
-        self.pick(format!("{all} numbers"), format!("{all} 个数"))
+        pick!(self, format!("{all} numbers"), format!("{all} 个数"))
     }
 
     /// A layer's parameters.
     pub fn parameter_count(self, parameters: usize) -> String {
         let parameters = count(parameters as u32);
-        self.pick(format!("{parameters} parameters"), format!("{parameters} 个参数"))
+        pick!(self, format!("{parameters} parameters"), format!("{parameters} 个参数"))
     }
 
     /// "epoch *3* of 10".
     pub fn epoch_of(self, epoch: u32, epochs: u32) -> String {
-        self.pick(format!("epoch *{epoch}* of {epochs}"), format!("第 *{epoch}* 轮，共 {epochs} 轮"))
+        pick!(self, format!("epoch *{epoch}* of {epochs}"), format!("第 *{epoch}* 轮，共 {epochs} 轮"))
     }
 
     /// "batch *215* of 430".
     pub fn batch_of(self, batch: u32, batches: u32) -> String {
         let (batch, batches) = (count(batch), count(batches));
-        self.pick(format!("batch *{batch}* of {batches}"), format!("第 *{batch}* 批，共 {batches} 批"))
+        pick!(self, format!("batch *{batch}* of {batches}"), format!("第 *{batch}* 批，共 {batches} 批"))
     }
 
     /// "*6,240* images/s".
     pub fn speed(self, images_per_second: f32) -> String {
         let speed = count(images_per_second.round() as u32);
-        self.pick(format!("*{speed}* images/s"), format!("每秒 *{speed}* 张"))
+        pick!(self, format!("*{speed}* images/s"), format!("每秒 *{speed}* 张"))
     }
 
     /// "about *1 min* left".
     pub fn left(self, seconds: f32) -> String {
         let time = self.duration(seconds);
-        self.pick(format!("about *{time}* left"), format!("约剩 *{time}*"))
+        pick!(self, format!("about *{time}* left"), format!("约剩 *{time}*"))
     }
 
     /// How long this recipe takes here, where the device was timed before.
     pub fn forecast(self, seconds: f32) -> String {
         let time = self.duration(seconds);
-        self.pick(format!("About {time} on this machine."), format!("这台电脑上约 {time}。"))
+        pick!(self, format!("About {time} on this machine."), format!("这台电脑上约 {time}。"))
     }
 
     fn duration(self, seconds: f32) -> String {
         if seconds < 55.0 {
             let seconds = if seconds < 10.0 { seconds.ceil().max(1.0) } else { (seconds / 5.0).round() * 5.0 };
-            self.pick(format!("{seconds} s"), format!("{seconds} 秒"))
+            pick!(self, format!("{seconds} s"), format!("{seconds} 秒"))
         } else if seconds < 3600.0 {
             let minutes = (seconds / 60.0).round();
-            self.pick(format!("{minutes} min"), format!("{minutes} 分钟"))
+            pick!(self, format!("{minutes} min"), format!("{minutes} 分钟"))
         } else {
             let hours = (seconds / 360.0).round() / 10.0;
-            self.pick(format!("{hours} h"), format!("{hours} 小时"))
+            pick!(self, format!("{hours} h"), format!("{hours} 小时"))
         }
     }
 
@@ -791,43 +828,43 @@ impl Lang {
 
     /// Which epoch's network is used.
     pub fn best_at(self, epoch: u32) -> String {
-        self.pick(format!("Best at epoch *{epoch}*, used from now on"), format!("第 *{epoch}* 轮最好，现用它"))
+        pick!(self, format!("Best at epoch *{epoch}*, used from now on"), format!("第 *{epoch}* 轮最好，现用它"))
     }
 
     /// "test digit *6,400* of 10,000".
     pub fn tested(self, done: u32, total: u32) -> String {
         let (done, total) = (count(done), count(total));
-        self.pick(format!("test digit *{done}* of {total}"), format!("{total} 个测试数字中的第 *{done}* 个"))
+        pick!(self, format!("test digit *{done}* of {total}"), format!("{total} 个测试数字中的第 *{done}* 个"))
     }
 
     /// "shard *3* of 8, checked".
     pub fn shards(self, here: u32, all: u32) -> String {
-        self.pick(format!("shard *{here}* of {all}, checked"), format!("已校验 {all} 个分片中的 *{here}* 个"))
+        pick!(self, format!("shard *{here}* of {all}, checked"), format!("已校验 {all} 个分片中的 *{here}* 个"))
     }
 
     /// "*4.2* of 11.6 MB".
     pub fn bytes(self, here: u64, all: u64) -> String {
         let (here, all) = (megabytes(here), megabytes(all));
-        self.pick(format!("*{here}* of {all} MB"), format!("{all} MB 中的 *{here}* MB"))
+        pick!(self, format!("*{here}* of {all} MB"), format!("{all} MB 中的 *{here}* MB"))
     }
 
     /// The head of the box at a chart's crosshair.
     pub fn at_batch(self, epoch: f64, batch: u32) -> String {
         let (epoch, batch) = (decimal(epoch, 1), count(batch));
-        self.pick(format!("epoch {epoch} · batch {batch}"), format!("第 {epoch} 轮 · 第 {batch} 批"))
+        pick!(self, format!("epoch {epoch} · batch {batch}"), format!("第 {epoch} 轮 · 第 {batch} 批"))
     }
 
     /// The row of an epoch's validation in that box.
     pub fn validation_at(self, epoch: u32) -> String {
-        self.pick(format!("validation, epoch {epoch}"), format!("第 {epoch} 轮验证"))
+        pick!(self, format!("validation, epoch {epoch}"), format!("第 {epoch} 轮验证"))
     }
 
     /// What is said aloud when the phase changes.
     pub fn announce(self, state: &PageState) -> Option<String> {
         let said = match &state.phase {
-            Phase::Ready => self.pick("Ready to train.", "可以训练了。").into(),
-            Phase::Training(Activity::Starting) => self.pick("Training started.", "训练开始。").into(),
-            Phase::Sweeping => self.pick("The sweep started.", "开始调参。").into(),
+            Phase::Ready => pick!(self, "Ready to train.", "可以训练了。").into(),
+            Phase::Training(Activity::Starting) => pick!(self, "Training started.", "训练开始。").into(),
+            Phase::Sweeping => pick!(self, "The sweep started.", "开始调参。").into(),
             Phase::Paused | Phase::Finished { .. } | Phase::Swept => self.headline(state).replace('*', ""),
             _ => return None,
         };
@@ -837,7 +874,8 @@ impl Lang {
     /// What is said aloud after an epoch.
     pub fn announce_epoch(self, epoch: u32, epochs: u32, accuracy: f32) -> String {
         let reads = decimal(f64::from(accuracy) * 100.0, 1);
-        self.pick(
+        pick!(
+            self,
             format!("Epoch {epoch} of {epochs}: {reads} percent."),
             format!("第 {epoch} 轮，共 {epochs} 轮：{reads}%。"),
         )

@@ -47,100 +47,108 @@ impl Lang {
     /// A setting's name.
     pub fn field(self, field: Field) -> &'static str {
         match field {
-            Field::Epochs => self.pick("Epochs", "轮数"),
-            Field::BatchSize => self.pick("Batch size", "批大小"),
-            Field::LearningRate => self.pick("Learning rate", "学习率"),
-            Field::Optimizer => self.pick("Optimizer", "优化器"),
-            Field::Momentum => self.pick("Momentum", "动量"),
-            Field::TrainSize => self.pick("Training digits", "训练用的数字"),
-            Field::Seed => self.pick("Seed", "种子"),
+            Field::Epochs => pick!(self, "Epochs", "轮数"),
+            Field::BatchSize => pick!(self, "Batch size", "批大小"),
+            Field::LearningRate => pick!(self, "Learning rate", "学习率"),
+            Field::Optimizer => pick!(self, "Optimizer", "优化器"),
+            Field::Momentum => pick!(self, "Momentum", "动量"),
+            Field::TrainSize => pick!(self, "Training digits", "训练用的数字"),
+            Field::Seed => pick!(self, "Seed", "种子"),
             Field::Network => self.network(),
-            Field::BatchNorm => self.pick("Batch normalisation", "批归一化"),
-            Field::Dropout => self.pick("Dropout", "随机失活"),
-            Field::Schedule => self.pick("Schedule", "学习率调度"),
-            Field::DecayEvery => self.pick("A step every", "每隔几轮下降"),
-            Field::DecayFactor => self.pick("Times", "每次乘以"),
-            Field::WarmUp => self.pick("Warm-up", "预热"),
-            Field::Patience => self.pick("Early stopping", "提前停止"),
-            Field::WeightDecay => self.pick("Weight decay", "权重衰减"),
-            Field::ClipNorm => self.pick("Gradient clipping", "梯度裁剪"),
-            Field::LabelSmoothing => self.pick("Label smoothing", "标签平滑"),
+            Field::BatchNorm => pick!(self, "Batch normalisation", "批归一化"),
+            Field::Dropout => pick!(self, "Dropout", "随机失活"),
+            Field::Schedule => pick!(self, "Schedule", "学习率调度"),
+            Field::DecayEvery => pick!(self, "A step every", "每隔几轮下降"),
+            Field::DecayFactor => pick!(self, "Times", "每次乘以"),
+            Field::WarmUp => pick!(self, "Warm-up", "预热"),
+            Field::Patience => pick!(self, "Early stopping", "提前停止"),
+            Field::WeightDecay => pick!(self, "Weight decay", "权重衰减"),
+            Field::ClipNorm => pick!(self, "Gradient clipping", "梯度裁剪"),
+            Field::LabelSmoothing => pick!(self, "Label smoothing", "标签平滑"),
             Field::Augment => self.augmentation(),
-            Field::Change(Change::Rotation) => self.pick("Rotation", "旋转"),
-            Field::Change(Change::Crop) => self.pick("Crop", "裁切"),
-            Field::Change(Change::Flip) => self.pick("Flip", "翻转"),
-            Field::Change(Change::Scale) => self.pick("Scale", "缩放"),
-            Field::Change(Change::Translation) => self.pick("Translation", "平移"),
-            Field::Change(Change::Brightness) => self.pick("Brightness", "亮度"),
-            Field::Change(Change::Contrast) => self.pick("Contrast", "对比度"),
-            Field::Change(Change::Noise) => self.pick("Noise", "噪声"),
+            Field::Change(Change::Rotation) => pick!(self, "Rotation", "旋转"),
+            Field::Change(Change::Crop) => pick!(self, "Crop", "裁切"),
+            Field::Change(Change::Flip) => pick!(self, "Flip", "翻转"),
+            Field::Change(Change::Scale) => pick!(self, "Scale", "缩放"),
+            Field::Change(Change::Translation) => pick!(self, "Translation", "平移"),
+            Field::Change(Change::Brightness) => pick!(self, "Brightness", "亮度"),
+            Field::Change(Change::Contrast) => pick!(self, "Contrast", "对比度"),
+            Field::Change(Change::Noise) => pick!(self, "Noise", "噪声"),
         }
     }
 
     /// What a setting does, with the value that it has.
     pub fn effect(self, field: Field, config: &RunConfig, running: bool) -> &'static str {
         match field {
-            Field::Epochs => self.pick("How often it sees every digit", "每个数字看几遍"),
-            Field::BatchSize => self.pick("Digits looked at before each change", "每次改动前看几个数字"),
+            Field::Epochs => pick!(self, "How often it sees every digit", "每个数字看几遍"),
+            Field::BatchSize => pick!(self, "Digits looked at before each change", "每次改动前看几个数字"),
             Field::LearningRate if running => {
-                self.pick("How big each change is; from the next batch on", "每次改动多大；从下一批起生效")
+                pick!(self, "How big each change is; from the next batch on", "每次改动多大；从下一批起生效")
             }
             Field::LearningRate => {
-                self.pick("How big each change is; may be changed while it trains", "每次改动多大；训练中也可以改")
+                pick!(self, "How big each change is; may be changed while it trains", "每次改动多大；训练中也可以改")
             }
             Field::Optimizer => match config.optimizer {
-                Optimizer::Adam => self.pick(
+                Optimizer::Adam => pick!(
+                    self,
                     "How the changes are worked out: a step size for each weight",
                     "怎样算出改动：每个权重各有步长",
                 ),
                 Optimizer::AdamW => {
-                    self.pick("Adam, with weight decay kept apart from the gradients", "Adam，权重衰减与梯度分开")
+                    pick!(self, "Adam, with weight decay kept apart from the gradients", "Adam，权重衰减与梯度分开")
                 }
-                Optimizer::Sgd => self.pick(
+                Optimizer::Sgd => pick!(
+                    self,
                     "The plain rule, with momentum. It wants a larger learning rate, about 0.05",
                     "最朴素的规则，带动量。学习率要大些，约 0.05",
                 ),
                 Optimizer::RmsProp => {
-                    self.pick("Step sizes from each weight's recent gradients", "步长来自每个权重最近的梯度")
+                    pick!(self, "Step sizes from each weight's recent gradients", "步长来自每个权重最近的梯度")
                 }
             },
             Field::Momentum => {
-                self.pick("Share of the last change that the next one keeps", "下一次改动保留上一次的多少")
+                pick!(self, "Share of the last change that the next one keeps", "下一次改动保留上一次的多少")
             }
-            Field::TrainSize => self.pick("Fewer train faster and read worse", "少一些更快，但读得差些"),
-            Field::Seed => self.pick("The same seed gives the same run", "同样的种子，同样的过程"),
-            Field::BatchNorm => self.pick(
+            Field::TrainSize => pick!(self, "Fewer train faster and read worse", "少一些更快，但读得差些"),
+            Field::Seed => pick!(self, "The same seed gives the same run", "同样的种子，同样的过程"),
+            Field::BatchNorm => pick!(
+                self,
                 "Evens out each block's outputs: learns in fewer epochs, each a little slower",
                 "把每个模块的输出拉平：需要的轮数更少，每轮稍慢",
             ),
-            Field::Dropout => self.pick(
+            Field::Dropout => pick!(
+                self,
                 "Share of the dense layer switched off in each step: less learning by heart",
                 "每一步随机关掉全连接层的一部分：少死记硬背",
             ),
             Field::Schedule => match config.schedule {
-                Schedule::Constant => self.pick("The learning rate stays as it is", "学习率保持不变"),
-                Schedule::Step => self.pick("The learning rate falls in steps", "学习率逐级下降"),
+                Schedule::Constant => pick!(self, "The learning rate stays as it is", "学习率保持不变"),
+                Schedule::Step => pick!(self, "The learning rate falls in steps", "学习率逐级下降"),
                 Schedule::Cosine => {
-                    self.pick("It falls along half a cosine, to nothing at the end", "沿半个余弦下降，到结束时为零")
+                    pick!(self, "It falls along half a cosine, to nothing at the end", "沿半个余弦下降，到结束时为零")
                 }
             },
-            Field::DecayEvery => self.pick("Epochs from one step to the next", "两次下降之间的轮数"),
-            Field::DecayFactor => self.pick("What the rate is multiplied by at each step", "每次下降时乘以的系数"),
+            Field::DecayEvery => pick!(self, "Epochs from one step to the next", "两次下降之间的轮数"),
+            Field::DecayFactor => pick!(self, "What the rate is multiplied by at each step", "每次下降时乘以的系数"),
             Field::WarmUp => {
-                self.pick("Epochs in which the rate rises from nothing; 0 is off", "学习率从零升起的轮数；0 为关闭")
+                pick!(self, "Epochs in which the rate rises from nothing; 0 is off", "学习率从零升起的轮数；0 为关闭")
             }
             Field::Patience => {
-                self.pick("Ends after that many epochs without a gain; 0 is off", "这么多轮没有进步就结束；0 为关闭")
+                pick!(self, "Ends after that many epochs without a gain; 0 is off", "这么多轮没有进步就结束；0 为关闭")
             }
-            Field::WeightDecay => self.pick(
+            Field::WeightDecay => pick!(
+                self,
                 "Pulls weights towards zero; often 0.01 with AdamW, 0 is off",
                 "把权重拉向零；AdamW 常用 0.01，0 为关闭",
             ),
             Field::ClipNorm => {
-                self.pick("Gradients longer than this are scaled down; 0 is off", "梯度超过这个长度就缩短；0 为关闭")
+                pick!(self, "Gradients longer than this are scaled down; 0 is off", "梯度超过这个长度就缩短；0 为关闭")
             }
-            Field::LabelSmoothing => self
-                .pick("Share of each answer spread over all ten; 0 is off", "把每个答案的这一份平摊给十个；0 为关闭"),
+            Field::LabelSmoothing => pick!(
+                self,
+                "Share of each answer spread over all ten; 0 is off",
+                "把每个答案的这一份平摊给十个；0 为关闭"
+            ),
             Field::Change(Change::Flip) => self.flip_warns(),
             Field::Network | Field::Augment | Field::Change(_) => "",
         }
@@ -176,27 +184,27 @@ impl Lang {
     /// A schedule's name.
     pub fn schedule(self, schedule: Schedule) -> &'static str {
         match schedule {
-            Schedule::Constant => self.pick("constant", "不变"),
-            Schedule::Step => self.pick("in steps", "逐级"),
-            Schedule::Cosine => self.pick("cosine", "余弦"),
+            Schedule::Constant => pick!(self, "constant", "不变"),
+            Schedule::Step => pick!(self, "in steps", "逐级"),
+            Schedule::Cosine => pick!(self, "cosine", "余弦"),
         }
     }
 
     /// Why a value was not taken.
     pub fn bounds(self, bounds: &Bounds) -> String {
         match bounds {
-            Bounds::Range(low, high) => self.pick(format!("From {low} to {high}."), format!("{low} 到 {high}。")),
+            Bounds::Range(low, high) => pick!(self, format!("From {low} to {high}."), format!("{low} 到 {high}。")),
             Bounds::OneOf(values) => {
                 let values = values.join(", ");
-                self.pick(format!("One of {values}."), format!("可用的值：{values}。"))
+                pick!(self, format!("One of {values}."), format!("可用的值：{values}。"))
             }
-            Bounds::Like(example) => self.pick(format!("For example {example}."), format!("例如 {example}。")),
+            Bounds::Like(example) => pick!(self, format!("For example {example}."), format!("例如 {example}。")),
         }
     }
 
     /// How many settings differ from their defaults, and from when on.
     pub fn changes(self, changed: usize, busy: bool) -> String {
-        let when = if busy { self.pick(", from the next run on", "，从下次训练起生效") } else { "" };
+        let when = if busy { pick!(self, ", from the next run on", "，从下次训练起生效") } else { "" };
         match (self, changed) {
             (Lang::En, 0) => "All at their defaults".into(),
             (Lang::En, 1) => format!("1 change{when}"),
@@ -208,21 +216,21 @@ impl Lang {
 
     /// The button that takes a field back to its default, for those who only hear it.
     pub fn back_to(self, default: &str) -> String {
-        self.pick(format!("Back to {default}"), format!("恢复为 {default}"))
+        pick!(self, format!("Back to {default}"), format!("恢复为 {default}"))
     }
 
     /// The network's word in the sentence.
     pub fn network_word(self, network: &NetworkConfig) -> String {
         let usual = RunConfig::default().network;
         if (&network.convolutions, &network.dense) == (&usual.convolutions, &usual.dense) {
-            return self.pick("a small convolutional network", "一个小卷积网络").into();
+            return pick!(self, "a small convolutional network", "一个小卷积网络").into();
         }
         match summarize(network) {
             Ok(summary) => {
                 let parameters = count(summary.parameters() as u32);
-                self.pick(format!("a network of {parameters} parameters"), format!("一个 {parameters} 参数的网络"))
+                pick!(self, format!("a network of {parameters} parameters"), format!("一个 {parameters} 参数的网络"))
             }
-            Err(_) => self.pick("a network that doesn't fit", "一个放不下的网络").into(),
+            Err(_) => pick!(self, "a network that doesn't fit", "一个放不下的网络").into(),
         }
     }
 
@@ -233,7 +241,8 @@ impl Lang {
                 let (convolutions, dense) = (network.convolutions.len(), network.dense.len() + 1);
                 let parameters = count(summary.parameters() as u32);
                 let s = if convolutions == 1 { "" } else { "s" };
-                self.pick(
+                pick!(
+                    self,
                     format!("{convolutions} convolution{s}, {dense} dense · {parameters}"),
                     format!("{convolutions} 个卷积，{dense} 个全连接 · {parameters}"),
                 )
@@ -246,20 +255,22 @@ impl Lang {
     pub(in crate::page) fn configuration_problem(self, problem: &ConfigurationProblem) -> String {
         match problem {
             ConfigurationProblem::Bounds { field } => {
-                self.pick(format!("{field} is out of its bounds."), format!("{field} 超出了范围。"))
+                pick!(self, format!("{field} is out of its bounds."), format!("{field} 超出了范围。"))
             }
-            ConfigurationProblem::Classes { asked, here } => self.pick(
+            ConfigurationProblem::Classes { asked, here } => pick!(
+                self,
                 format!("The network tells {asked} classes apart, and the data has {here}."),
                 format!("网络区分 {asked} 类，而数据有 {here} 类。"),
             ),
-            ConfigurationProblem::Images { asked, here } => self.pick(
+            ConfigurationProblem::Images { asked, here } => pick!(
+                self,
                 format!("It wants {} training images; there are {}.", count(*asked), count(*here)),
                 format!("它要 {} 张训练图，而这里只有 {} 张。", count(*asked), count(*here)),
             ),
             ConfigurationProblem::Network(error) => self.network_error(error),
             ConfigurationProblem::Sweep(error) => self.sweep_error(error),
             ConfigurationProblem::Checkpoint { what } => {
-                self.pick(format!("The saved run does not fit: {what}."), format!("保存的训练对不上：{what}。"))
+                pick!(self, format!("The saved run does not fit: {what}."), format!("保存的训练对不上：{what}。"))
             }
             ConfigurationProblem::Storage(trouble) => self.storage_trouble(trouble),
         }
@@ -268,16 +279,18 @@ impl Lang {
     /// Why a network can't be built, and where.
     pub fn network_error(self, error: &NetworkError) -> String {
         match error {
-            NetworkError::Kernel { layer, kernel, side } => self.pick(
+            NetworkError::Kernel { layer, kernel, side } => pick!(
+                self,
                 format!("Layer {layer} doesn't fit: a {kernel}×{kernel} kernel on {side}×{side} pixels."),
                 format!("第 {layer} 层放不下：只剩 {side}×{side} 个像素，卷积核却是 {kernel}×{kernel}。"),
             ),
-            NetworkError::Pool { layer, side } => self.pick(
+            NetworkError::Pool { layer, side } => pick!(
+                self,
                 format!("Layer {layer} doesn't fit: {side}×{side} can't be pooled."),
                 format!("第 {layer} 层放不下：{side}×{side} 无法再池化。"),
             ),
             NetworkError::Dropout => {
-                self.pick("Dropout must lie between 0 and 0.9.", "随机失活须在 0 与 0.9 之间。").into()
+                pick!(self, "Dropout must lie between 0 and 0.9.", "随机失活须在 0 与 0.9 之间。").into()
             }
             NetworkError::Size { layer, bound } => {
                 let zh = match bound {
@@ -288,7 +301,7 @@ impl Lang {
                     SizeBound::Outputs => format!("输出应为 1 到 {MAX_WIDTH} 个"),
                     SizeBound::Parameters => "加上它，参数超过了 1600 万个".into(),
                 };
-                self.pick(format!("Layer {layer}: {bound}."), format!("第 {layer} 层：{zh}。"))
+                pick!(self, format!("Layer {layer}: {bound}."), format!("第 {layer} 层：{zh}。"))
             }
         }
     }
@@ -296,28 +309,29 @@ impl Lang {
     /// The way on from it.
     pub fn repair(self, repair: Repair) -> String {
         match repair {
-            Repair::SamePadding => self.pick("Use “same” padding", "使用“同尺寸”填充").into(),
+            Repair::SamePadding => pick!(self, "Use “same” padding", "使用“同尺寸”填充").into(),
             Repair::NoPool(layer) => {
-                self.pick(format!("Leave out layer {layer}'s pool"), format!("去掉第 {layer} 层的池化"))
+                pick!(self, format!("Leave out layer {layer}'s pool"), format!("去掉第 {layer} 层的池化"))
             }
-            Repair::Without(layer) => self.pick(format!("Leave out layer {layer}"), format!("去掉第 {layer} 层")),
+            Repair::Without(layer) => pick!(self, format!("Leave out layer {layer}"), format!("去掉第 {layer} 层")),
         }
     }
 
     /// A convolution of the editor.
     pub fn conv_title(self, layer: usize) -> String {
-        self.pick(format!("Conv {layer}"), format!("卷积 {layer}"))
+        pick!(self, format!("Conv {layer}"), format!("卷积 {layer}"))
     }
 
     /// A dense layer of the editor.
     pub fn dense_title(self, layer: usize) -> String {
-        self.pick(format!("Dense {layer}"), format!("全连接 {layer}"))
+        pick!(self, format!("Dense {layer}"), format!("全连接 {layer}"))
     }
 
     /// What a convolution block gives.
     pub fn block_output(self, maps: usize, side: usize, parameters: usize) -> String {
         let parameters = count(parameters as u32);
-        self.pick(
+        pick!(
+            self,
             format!("→ {maps} × {side}×{side} · {parameters}"),
             format!("→ {maps} × {side}×{side} · {parameters}"),
         )
@@ -326,24 +340,24 @@ impl Lang {
     /// The button that moves a layer towards the image, or away from it.
     pub fn move_layer(self, title: &str, up: bool) -> String {
         match up {
-            true => self.pick(format!("Move {title} up"), format!("上移{title}")),
-            false => self.pick(format!("Move {title} down"), format!("下移{title}")),
+            true => pick!(self, format!("Move {title} up"), format!("上移{title}")),
+            false => pick!(self, format!("Move {title} down"), format!("下移{title}")),
         }
     }
 
     /// What is said when a layer was moved.
     pub fn moved(self, title: &str, to: &str) -> String {
-        self.pick(format!("{title} is now {to}."), format!("{title}现在是{to}。"))
+        pick!(self, format!("{title} is now {to}."), format!("{title}现在是{to}。"))
     }
 
     /// The button that takes a layer out.
     pub fn remove_layer(self, title: &str) -> String {
-        self.pick(format!("Remove {title}"), format!("移除{title}"))
+        pick!(self, format!("Remove {title}"), format!("移除{title}"))
     }
 
     /// A layer's control, for those who only hear it.
     pub fn control_of(self, title: &str, control: &str) -> String {
-        self.pick(format!("{title}: {control}"), format!("{title}：{control}"))
+        pick!(self, format!("{title}: {control}"), format!("{title}：{control}"))
     }
 
     /// The augmentation in a few words.
@@ -353,7 +367,7 @@ impl Lang {
             None => {
                 let on = Change::ALL.into_iter().filter(|change| augmentation.amount(*change).is_on());
                 let names: Vec<_> = on.map(|change| self.field(Field::Change(change)).to_ascii_lowercase()).collect();
-                names.join(self.pick(", ", "、"))
+                names.join(pick!(self, ", ", "、"))
             }
         }
     }
@@ -362,26 +376,26 @@ impl Lang {
     pub fn strength(self, change: Change, strength: f32) -> String {
         let percent = decimal(f64::from(strength) * 100.0, 0);
         match change {
-            _ if strength <= 0.0 => self.pick("off", "关闭").into(),
-            Change::Rotation => self.pick(format!("up to {strength}° either way"), format!("左右各最多 {strength}°")),
-            Change::Translation => self.pick(format!("up to {strength} pixels"), format!("最多 {strength} 个像素")),
+            _ if strength <= 0.0 => pick!(self, "off", "关闭").into(),
+            Change::Rotation => pick!(self, format!("up to {strength}° either way"), format!("左右各最多 {strength}°")),
+            Change::Translation => pick!(self, format!("up to {strength} pixels"), format!("最多 {strength} 个像素")),
             Change::Scale => {
-                self.pick(format!("up to {percent}% larger or smaller"), format!("最多放大或缩小 {percent}%"))
+                pick!(self, format!("up to {percent}% larger or smaller"), format!("最多放大或缩小 {percent}%"))
             }
-            Change::Crop => self.pick(format!("up to {percent}% cut away"), format!("最多裁掉 {percent}%")),
+            Change::Crop => pick!(self, format!("up to {percent}% cut away"), format!("最多裁掉 {percent}%")),
             Change::Brightness => {
-                self.pick(format!("up to {percent}% lighter or darker"), format!("最多变亮或变暗 {percent}%"))
+                pick!(self, format!("up to {percent}% lighter or darker"), format!("最多变亮或变暗 {percent}%"))
             }
-            Change::Contrast => self.pick(format!("up to {percent}% more or less"), format!("最多增减 {percent}%")),
-            Change::Noise => self.pick(format!("{percent}% at each pixel"), format!("每个像素 {percent}%")),
-            Change::Flip => self.pick("left to right", "左右镜像").into(),
+            Change::Contrast => pick!(self, format!("up to {percent}% more or less"), format!("最多增减 {percent}%")),
+            Change::Noise => pick!(self, format!("{percent}% at each pixel"), format!("每个像素 {percent}%")),
+            Change::Flip => pick!(self, "left to right", "左右镜像").into(),
         }
     }
 
     /// How often a change is made.
     pub fn probability(self, probability: f32) -> String {
         let percent = decimal(f64::from(probability) * 100.0, 0);
-        self.pick(format!("{percent}% of digits"), format!("{percent}% 的数字"))
+        pick!(self, format!("{percent}% of digits"), format!("{percent}% 的数字"))
     }
 
     /// A change's strength and how often it is made.
@@ -390,7 +404,7 @@ impl Lang {
             return self.strength(change, 0.0);
         }
         let (strength, often) = (self.strength(change, amount.strength), self.probability(amount.probability));
-        self.pick(format!("{strength}, {often}"), format!("{strength}，{often}"))
+        pick!(self, format!("{strength}, {often}"), format!("{strength}，{often}"))
     }
 
     /// What the preview shows, for those who can't see it.
@@ -400,14 +414,15 @@ impl Lang {
             .map(|change| {
                 let (name, amount) =
                     (self.field(Field::Change(change)), self.amount(change, augmentation.amount(change)));
-                self.pick(format!("{name}: {amount}"), format!("{name}：{amount}"))
+                pick!(self, format!("{name}: {amount}"), format!("{name}：{amount}"))
             })
             .collect();
         if words.is_empty() {
-            return self.pick("Digits as the network will see them, unchanged.", "网络将看到的数字，没有变化。").into();
+            return pick!(self, "Digits as the network will see them, unchanged.", "网络将看到的数字，没有变化。")
+                .into();
         }
-        let words = words.join(self.pick("; ", "；"));
-        self.pick(format!("Digits as the network will see them. {words}."), format!("网络将看到的数字。{words}。"))
+        let words = words.join(pick!(self, "; ", "；"));
+        pick!(self, format!("Digits as the network will see them. {words}."), format!("网络将看到的数字。{words}。"))
     }
 
     /// Schedule and stopping in a few words.
@@ -415,20 +430,21 @@ impl Lang {
         let schedule = self.schedule(config.schedule);
         let (warm_up, patience) = (config.warm_up, config.patience);
         let warm_up = match warm_up > 0.0 {
-            true => self.pick(format!(", warm-up {warm_up}"), format!("，预热 {warm_up} 轮")),
+            true => pick!(self, format!(", warm-up {warm_up}"), format!("，预热 {warm_up} 轮")),
             false => String::new(),
         };
         let stop = match patience {
-            0 => self.pick("no early stop".into(), "不提前停止".into()),
-            _ => self.pick(format!("stops after {patience}"), format!("{patience} 轮无进步则停")),
+            0 => pick!(self, "no early stop".into(), "不提前停止".into()),
+            _ => pick!(self, format!("stops after {patience}"), format!("{patience} 轮无进步则停")),
         };
-        self.pick(format!("{schedule}{warm_up}, {stop}"), format!("{schedule}{warm_up}，{stop}"))
+        pick!(self, format!("{schedule}{warm_up}, {stop}"), format!("{schedule}{warm_up}，{stop}"))
     }
 
     /// The plot of the learning rate, for those who can't see it.
     pub fn schedule_plot(self, epochs: u32, first: f64, most: f64, last: f64) -> String {
         let [first, most, last] = [first, most, last].map(rate);
-        self.pick(
+        pick!(
+            self,
             format!("Learning rate over {epochs} epochs: it begins at {first}, is at most {most} and ends at {last}."),
             format!("{epochs} 轮中的学习率：从 {first} 开始，最高 {most}，结束时 {last}。"),
         )
@@ -436,7 +452,7 @@ impl Lang {
 
     /// The end of that plot's axis.
     pub fn epoch_mark(self, epochs: u32) -> String {
-        self.pick(format!("epoch {epochs}"), format!("第 {epochs} 轮"))
+        pick!(self, format!("epoch {epochs}"), format!("第 {epochs} 轮"))
     }
 
     /// Why a run ended before its last epoch.
@@ -456,22 +472,23 @@ impl Lang {
             .filter(|field| is_changed(*field, config))
             .map(|field| format!("{} {}", self.field(field).to_ascii_lowercase(), field.get(config)))
             .collect();
-        if on.is_empty() { self.pick("none", "无").into() } else { on.join(self.pick(", ", "，")) }
+        if on.is_empty() { pick!(self, "none", "无").into() } else { on.join(pick!(self, ", ", "，")) }
     }
 
     /// The data in a few words.
     pub fn data_summary(self, used: u32, all: u32, name: &str) -> String {
         let (used, all) = (count(used), count(all));
         if name.is_empty() {
-            return self.pick(format!("{used} digits"), format!("{used} 个数字"));
+            return pick!(self, format!("{used} digits"), format!("{used} 个数字"));
         }
-        self.pick(format!("{used} of {all} · {name}"), format!("{all} 个中的 {used} 个 · {name}"))
+        pick!(self, format!("{used} of {all} · {name}"), format!("{all} 个中的 {used} 个 · {name}"))
     }
 
     /// How the data is divided.
     pub fn data_split(self, validation: u32, test: u32) -> String {
         let (validation, test) = (count(validation), count(test));
-        self.pick(
+        pick!(
+            self,
             format!(
                 "{validation} more are kept aside for validation after each epoch, and {test} for the test at the end."
             ),

@@ -35,24 +35,25 @@ impl Lang {
     pub(in crate::page) fn tuning_summary(self, tuning: &Tuning) -> String {
         let (done, all) = (tuning.done(), tuning.trials().len());
         match all {
-            0 => self.pick("off", "关").into(),
-            _ => self.pick(format!("{done} of {all} runs"), format!("{all} 次中的 {done} 次")),
+            0 => pick!(self, "off", "关").into(),
+            _ => pick!(self, format!("{done} of {all} runs"), format!("{all} 次中的 {done} 次")),
         }
     }
 
     /// One of the two searches.
     pub(in crate::page) fn search_name(self, search: Search) -> &'static str {
         match search {
-            Search::Grid => self.pick("Grid", "网格"),
-            Search::Random => self.pick("Random", "随机"),
+            Search::Grid => pick!(self, "Grid", "网格"),
+            Search::Random => pick!(self, "Random", "随机"),
         }
     }
 
     /// What a search does with the values.
     pub(in crate::page) fn search_effect(self, search: Search) -> &'static str {
         match search {
-            Search::Grid => self.pick("Every combination of the values", "尝试各值的每种组合"),
-            Search::Random => self.pick(
+            Search::Grid => pick!(self, "Every combination of the values", "尝试各值的每种组合"),
+            Search::Random => pick!(
+                self,
                 "Draws between the smallest and the largest of the values; of batch sizes it picks one",
                 "在最小值和最大值之间随机取值；批大小从所列的值中选",
             ),
@@ -74,23 +75,24 @@ impl Lang {
     pub(in crate::page) fn values_effect(self, setting: Setting, recipe: &RunConfig) -> String {
         let present = match setting.get(recipe) {
             Some(present) => present.to_string(),
-            None => self.pick("as in the recipe", "同配方").into(),
+            None => pick!(self, "as in the recipe", "同配方").into(),
         };
         if setting == Setting::Augmentation {
-            return self.pick(
+            return pick!(
+                self,
                 format!("Strengths to try; 1 is “robust”; empty: {present}"),
                 format!("要尝试的强度；1 即“强韧”；留空：{present}"),
             );
         }
-        self.pick(format!("Values to try; empty: {present}"), format!("要尝试的值；留空：{present}"))
+        pick!(self, format!("Values to try; empty: {present}"), format!("要尝试的值；留空：{present}"))
     }
 
     /// Why no sweep can begin just now.
     pub(in crate::page) fn sweep_waits(self, paused: bool) -> &'static str {
         if paused {
-            self.pick("Stop the paused run first.", "请先停止已暂停的训练。")
+            pick!(self, "Stop the paused run first.", "请先停止已暂停的训练。")
         } else {
-            self.pick("It can begin when nothing else is going.", "没有别的事在进行时才能开始。")
+            pick!(self, "It can begin when nothing else is going.", "没有别的事在进行时才能开始。")
         }
     }
 
@@ -111,11 +113,12 @@ impl Lang {
         let error = match wrong {
             Wrong::NoNumber { setting, text } => {
                 let name = self.setting(*setting);
-                return self.pick(format!("{name}: “{text}” is no number."), format!("{name}：“{text}”不是数。"));
+                return pick!(self, format!("{name}: “{text}” is no number."), format!("{name}：“{text}”不是数。"));
             }
             Wrong::Seed => {
                 let (low, high) = (0, count(u32::MAX));
-                return self.pick(
+                return pick!(
+                    self,
                     format!("The seed is a whole number from {low} to {high}."),
                     format!("种子是 {low} 到 {high} 的整数。"),
                 );
@@ -129,30 +132,36 @@ impl Lang {
     pub(super) fn sweep_error(self, error: &SweepError) -> String {
         match error {
             SweepError::NoAxis => {
-                self.pick("Give at least one setting values to try.", "至少给一个设置填上要尝试的值。").into()
+                pick!(self, "Give at least one setting values to try.", "至少给一个设置填上要尝试的值。").into()
             }
             SweepError::NoValues(setting) => {
                 let name = self.setting(*setting);
-                self.pick(format!("{name} has no values."), format!("{name}没有值。"))
+                pick!(self, format!("{name} has no values."), format!("{name}没有值。"))
             }
             SweepError::TooManyValues(setting) => {
                 let name = self.setting(*setting);
-                self.pick(format!("{name}: {MAX_VALUES} values at most."), format!("{name}：最多 {MAX_VALUES} 个值。"))
+                pick!(
+                    self,
+                    format!("{name}: {MAX_VALUES} values at most."),
+                    format!("{name}：最多 {MAX_VALUES} 个值。")
+                )
             }
             SweepError::Twice(setting) => {
                 let name = self.setting(*setting);
-                self.pick(format!("{name} is there twice."), format!("{name}出现了两次。"))
+                pick!(self, format!("{name} is there twice."), format!("{name}出现了两次。"))
             }
             SweepError::Value { setting, value } => {
                 let (name, bounds) = (self.setting(*setting), setting.bounds());
                 let (low, high) = (bounds.start(), bounds.end());
                 if *setting == Setting::BatchSize {
-                    self.pick(
+                    pick!(
+                        self,
                         format!("{name} can't be {value}: whole numbers from {low} to {high}."),
                         format!("{name}不能是 {value}：应为 {low} 到 {high} 的整数。"),
                     )
                 } else {
-                    self.pick(
+                    pick!(
+                        self,
                         format!("{name} can't be {value}: from {low} to {high}."),
                         format!("{name}不能是 {value}：应在 {low} 到 {high} 之间。"),
                     )
@@ -160,26 +169,29 @@ impl Lang {
             }
             SweepError::Zero(setting) => {
                 let name = self.setting(*setting);
-                self.pick(
+                pick!(
+                    self,
                     format!("{name} is drawn by its factor, so the smallest value is above 0. A grid can have a 0."),
                     format!("{name}按倍数随机取值，最小值须大于 0。网格可以含 0。"),
                 )
             }
-            SweepError::OverBudget { points, runs } => self.pick(
+            SweepError::OverBudget { points, runs } => pick!(
+                self,
                 format!("The grid has {points} combinations, and there are {runs} runs: fewer values, or more runs."),
                 format!("网格有 {points} 种组合，而只有 {runs} 次：减少值，或增加次数。"),
             ),
             SweepError::Runs(_) => {
                 let (low, high) = (RUNS.start(), RUNS.end());
-                self.pick(format!("Runs: from {low} to {high}."), format!("次数：{low} 到 {high}。"))
+                pick!(self, format!("Runs: from {low} to {high}."), format!("次数：{low} 到 {high}。"))
             }
             SweepError::Epochs(_) => {
                 let (low, high) = (EPOCHS.start(), EPOCHS.end());
-                self.pick(format!("Epochs a run: from {low} to {high}."), format!("每次轮数：{low} 到 {high}。"))
+                pick!(self, format!("Epochs a run: from {low} to {high}."), format!("每次轮数：{low} 到 {high}。"))
             }
-            SweepError::FineTune => self
-                .pick("A sweep trains from scratch: choose that first.", "调参从零开始训练：请先选择从零训练。")
-                .into(),
+            SweepError::FineTune => {
+                pick!(self, "A sweep trains from scratch: choose that first.", "调参从零开始训练：请先选择从零训练。")
+                    .into()
+            }
         }
     }
 
@@ -187,7 +199,7 @@ impl Lang {
     pub(super) fn tuning_headline(self, tuning: &Tuning, ended: bool) -> String {
         let best = tuning.best().and_then(|best| tuning.trials()[best].best);
         let Some(best) = best.map(|best| percent(best.accuracy(), 1)) else {
-            return self.pick("Tuning. The first run is on its way.", "正在调参，第一次训练进行中。").into();
+            return pick!(self, "Tuning. The first run is on its way.", "正在调参，第一次训练进行中。").into();
         };
         let done = tuning.done().max(1);
         match (self, ended, done) {
@@ -217,36 +229,41 @@ impl Lang {
             };
         }
         match tuning.busy {
-            Busy::Compiling => self
-                .pick(
-                    "The first batch takes longest: your GPU is compiling its kernels. Only once.",
-                    "首批最慢：显卡正在编译内核，只此一次。",
-                )
-                .into(),
-            Busy::Waiting => self.pick("Waiting for digits that are still on their way.", "在等还没到的数字。").into(),
-            Busy::Training => self
-                .pick(
-                    "Measured on digits kept aside; the test digits stay unseen. Stop whenever you like: \
+            Busy::Compiling => pick!(
+                self,
+                "The first batch takes longest: your GPU is compiling its kernels. Only once.",
+                "首批最慢：显卡正在编译内核，只此一次。",
+            )
+            .into(),
+            Busy::Waiting => {
+                pick!(self, "Waiting for digits that are still on their way.", "在等还没到的数字。").into()
+            }
+            Busy::Training => pick!(
+                self,
+                "Measured on digits kept aside; the test digits stay unseen. Stop whenever you like: \
                      what was measured stays.",
-                    "用留出的数字测得，测试用的数字始终不看。随时可以停止：测得的都会保留。",
-                )
-                .into(),
+                "用留出的数字测得，测试用的数字始终不看。随时可以停止：测得的都会保留。",
+            )
+            .into(),
         }
     }
 
     /// "run *3* of 8".
     pub(in crate::page) fn run_of(self, run: usize, all: usize) -> String {
-        self.pick(format!("run *{run}* of {all}"), format!("第 *{run}* 次，共 {all} 次"))
+        pick!(self, format!("run *{run}* of {all}"), format!("第 *{run}* 次，共 {all} 次"))
     }
 
     /// The line in the room's head.
     pub(in crate::page) fn sweep_room(self, tuning: &Tuning) -> String {
         let total = tuning.trials().iter().find_map(|trial| trial.best).map(|best| count(best.total));
         let Some(total) = total else {
-            return self.pick("Click a run to take its settings over.", "点一行，即采用它的设置。").into();
+            return pick!(self, "Click a run to take its settings over.", "点一行，即采用它的设置。").into();
         };
-        self.pick(
-            format!("Counted on {total} digits kept aside, none of them for the test. Click a run to take its settings over."),
+        pick!(
+            self,
+            format!(
+                "Counted on {total} digits kept aside, none of them for the test. Click a run to take its settings over."
+            ),
             format!("用留出的 {total} 个数字计数，不含测试用的数字。点一行，即采用它的设置。"),
         )
     }
@@ -254,12 +271,12 @@ impl Lang {
     /// The count behind a percentage.
     pub(in crate::page) fn score_count(self, score: Score) -> String {
         let (right, total) = (count(score.correct), count(score.total));
-        self.pick(format!("{right} of {total}"), format!("{total} 中的 {right}"))
+        pick!(self, format!("{right} of {total}"), format!("{total} 中的 {right}"))
     }
 
     /// "1 of 2".
     pub(in crate::page) fn epochs_done(self, done: u32, all: u32) -> String {
-        self.pick(format!("{done} of {all}"), format!("{done} / {all}"))
+        pick!(self, format!("{done} of {all}"), format!("{done} / {all}"))
     }
 
     /// A time, to the second.
@@ -270,24 +287,28 @@ impl Lang {
     /// Where a trial is.
     pub(in crate::page) fn trial_state(self, trial: &Trial) -> &'static str {
         match trial.state {
-            TrialState::Waiting => self.pick("waiting", "等待"),
-            TrialState::Running => self.pick("running", "进行中"),
-            TrialState::Done => self.pick("done", "完成"),
-            TrialState::Pruned => self.pick("pruned", "已剪除"),
-            TrialState::Stopped if trial.epochs == 0 => self.pick("not run", "未训练"),
-            TrialState::Stopped => self.pick("stopped", "已停止"),
-            TrialState::Diverged => self.pick("diverged", "发散"),
+            TrialState::Waiting => pick!(self, "waiting", "等待"),
+            TrialState::Running => pick!(self, "running", "进行中"),
+            TrialState::Done => pick!(self, "done", "完成"),
+            TrialState::Pruned => pick!(self, "pruned", "已剪除"),
+            TrialState::Stopped if trial.epochs == 0 => pick!(self, "not run", "未训练"),
+            TrialState::Stopped => pick!(self, "stopped", "已停止"),
+            TrialState::Diverged => pick!(self, "diverged", "发散"),
         }
     }
 
     /// What the button in a row does.
     pub(in crate::page) fn open_trial(self, number: usize) -> String {
-        self.pick(format!("Use the settings of run {number}"), format!("采用第 {number} 次的设置"))
+        pick!(self, format!("Use the settings of run {number}"), format!("采用第 {number} 次的设置"))
     }
 
     /// Said aloud when it was pressed.
     pub(in crate::page) fn opened_trial(self, number: usize) -> String {
-        self.pick(format!("The recipe has the settings of run {number}."), format!("配方已采用第 {number} 次的设置。"))
+        pick!(
+            self,
+            format!("The recipe has the settings of run {number}."),
+            format!("配方已采用第 {number} 次的设置。")
+        )
     }
 
     /// Said aloud when a trial has ended.
@@ -295,6 +316,6 @@ impl Lang {
         let trial = tuning.trials().get(index)?;
         let (number, all) = (index + 1, tuning.trials().len());
         let reads = percent(trial.best?.accuracy(), 1);
-        Some(self.pick(format!("Run {number} of {all}: {reads}."), format!("第 {number} 次，共 {all} 次：{reads}。")))
+        Some(pick!(self, format!("Run {number} of {all}: {reads}."), format!("第 {number} 次，共 {all} 次：{reads}。")))
     }
 }
