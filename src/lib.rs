@@ -26,8 +26,9 @@
 //!
 //! The walls are cargo features, so that a line in the wrong room does not compile: `page` links no burn, `cpu` links
 //! burn's CPU backend and no GPU code, `relaxed` is that with an instruction that some browsers refuse, `gpu` adds the
-//! WebGPU backend to the same engine. There is one binary for each (`src/bin`), so a visitor downloads only what the
-//! machine can use. Modules below that name no feature are plain data and belong to every binary.
+//! WebGPU backend to the same engine; `split` is `page` in two files (`page::rest`). There is one binary for each
+//! (`src/bin`), so a visitor downloads only what the machine can use. Modules below that name no feature are plain data
+//! and belong to every binary.
 //!
 //! Flow is one way: a click → `Command` → worker → `Session` → `Event` → page state → views.
 

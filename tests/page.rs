@@ -9,6 +9,7 @@ use kiln::data::{CLASSES, Split};
 use kiln::model::NetworkError;
 use kiln::page::browser::document;
 use kiln::page::number::read as read_number;
+use kiln::page::rest::Rest;
 use kiln::page::settings::{Note, read, write};
 use kiln::page::state::{Action, DeviceChoice, PageState};
 use kiln::page::words::{count, percent};
@@ -17,6 +18,7 @@ use kiln::protocol::{
 };
 use kiln::training::{Checkpoint, RunConfig, Score};
 use kiln::web::{pack, unpack};
+use leptos::prelude::Set;
 use mounted::{Mounted, data, frames, key, mount, opened, ready_events, steps};
 use serde_bytes::ByteBuf;
 use wasm_bindgen::{JsCast, JsValue};
@@ -454,4 +456,31 @@ fn numbers_are_read_as_they_are_written_and_nothing_else() {
         assert_eq!(read_number::<f64>(text), None, "{text}");
     }
     assert_eq!([read_number::<u32>("3"), read_number("3.0"), read_number("-3")], [Some(3), None, None]);
+}
+
+/// In the published build the rooms and what opens over the page come in a second file, which may come late or not at all.
+#[wasm_bindgen_test]
+async fn without_the_rest_of_its_code_the_page_trains_and_says_what_is_missing() {
+    let page = Mounted::ready().await;
+    assert!(page.find("recipe").is_some() && page.find("rest-missing").is_none());
+
+    page.page.rest.set(Rest::Coming);
+    frames().await;
+    assert!(page.find("recipe").is_none() && page.find("rest-missing").is_none());
+    page.click("train").await;
+    page.tell([Event::Started { run: RunId(1) }, steps(1, 1..=3)]).await;
+    assert_eq!(page.state().0, "training");
+
+    page.page.rest.set(Rest::Missing);
+    frames().await;
+    assert_eq!(page.get("rest-missing").get_attribute("role").as_deref(), Some("alert"));
+    page.click("rest-again").await;
+    assert!(page.find("recipe").is_some() && page.find("rest-missing").is_none());
+
+    // What is to open is fetched once more by itself.
+    page.page.rest.set(Rest::Missing);
+    frames().await;
+    page.click("recipe-open").await;
+    assert!(page.get("recipe").unchecked_into::<web_sys::HtmlDialogElement>().open());
+    assert!(page.find("rest-missing").is_none());
 }

@@ -29,6 +29,7 @@ mod pictures;
 pub mod plot;
 mod reactive;
 mod recipe;
+pub mod rest;
 mod resumable;
 mod run;
 mod save;
@@ -47,6 +48,7 @@ use wasm_bindgen::JsCast;
 use self::browser::{OncePerFrame, after, document, now, on_window, recall, remember, window, write_address};
 use self::engine::Engine;
 use self::reactive::{Memo, Views, effect, handler, live, part_of};
+use self::rest::Rest;
 use self::settings::{Note, Settings};
 use self::state::sweep::SweepAction;
 use self::state::{Action, PageState, Phase, Request, WayOn};
@@ -90,6 +92,8 @@ pub struct Parts {
     pictured: RwSignal<u32>,
     /// What is spoken next.
     said: RwSignal<String>,
+    /// The code of what is not seen at first.
+    pub rest: RwSignal<Rest>,
     offline: RwSignal<bool>,
     engine: StoredValue<Rc<dyn Engine>, LocalStorage>,
     /// Whether the address is about to be written.
@@ -130,6 +134,7 @@ impl Page {
             cleared: RwSignal::new(0),
             pictured: RwSignal::new(0),
             said: RwSignal::new(String::new()),
+            rest: RwSignal::new(Rest::Coming),
             offline: RwSignal::new(!window().navigator().on_line()),
             engine: StoredValue::new_local(engine),
             address_waits: StoredValue::new(false),
@@ -263,6 +268,7 @@ pub fn App(
     listen_to_keys(page);
     announce_progress(page);
     remember_speed(page);
+    rest::gather(page);
     let resumable = page.slice(|state| state.resumable().is_some());
     view! {
         <a class="skip" href="#bench">{page.say(Lang::skip)}</a>
@@ -280,18 +286,15 @@ pub fn App(
                     <resumable::Storage />
                     <run::Run />
                     <files::Notice />
+                    <rest::Missing />
                     <Notes />
                 </div>
                 <chart::Charts />
                 <pad::Try />
             </section>
-            <mistakes::Mistakes />
-            <comparison::BeforeAndAfter />
-            <digits::YourDigits />
-            <sweep::Room />
+            <rest::AboveInside />
             <inside::Inside />
-            <models::Models />
-            <files::Room />
+            <rest::BelowInside />
         </main>
         <footer class="end">
             <div class="wrap">
@@ -304,8 +307,7 @@ pub fn App(
                 </span>
             </div>
         </footer>
-        <recipe::Sheet />
-        <keys::Keys />
+        <rest::Overlays />
         <div class="vh" role="status" aria-live="polite" data-testid="announcer">
             {move || page.said.get()}
         </div>

@@ -2,7 +2,7 @@
 //! for, and events as a worker would send them.
 #![allow(dead_code)] // each test file uses its own part
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
 use kiln::page::browser::{after, document};
@@ -41,6 +41,7 @@ impl Engine for FakeEngine {
 pub struct Mounted {
     pub root: HtmlElement,
     pub asked: Rc<RefCell<Asked>>,
+    pub page: Page,
     tell: Box<dyn Fn(Event)>,
     _mount: Box<dyn std::any::Any>,
 }
@@ -56,19 +57,21 @@ pub fn mount(settings: Settings) -> Mounted {
     document().body().unwrap().append_child(&root).unwrap();
     let asked = Rc::new(RefCell::new(Asked::default()));
     let listener = Rc::new(RefCell::new(None));
+    let page = Rc::new(Cell::new(None));
     let handle: UnmountHandle<_> = mount_to(root.clone(), {
-        let (asked, listener) = (asked.clone(), listener.clone());
+        let (asked, listener, slot) = (asked.clone(), listener.clone(), page.clone());
         move || {
             let page = Page::new(settings, |hears| {
                 *listener.borrow_mut() = Some(hears);
                 Rc::new(FakeEngine(asked))
             });
             page.start();
+            slot.set(Some(page));
             view! { <App page /> }
         }
     });
     let tell = listener.borrow_mut().take().unwrap();
-    Mounted { root, asked, tell, _mount: Box::new(handle) }
+    Mounted { root, asked, page: page.get().unwrap(), tell, _mount: Box::new(handle) }
 }
 
 impl Mounted {

@@ -14,5 +14,6 @@ pub mod serve;
 pub mod server;
 pub mod setup;
 pub mod size;
+pub mod split;
 pub mod test;
 pub mod toolchain;

@@ -28,7 +28,7 @@ struct Tool {
 pub struct For {
     /// Tests, which run in a browser.
     pub tests: bool,
-    /// The published build, which wasm-opt goes over.
+    /// The published build, which wasm-opt goes over, and whose page wasm-split cuts in two.
     pub published: bool,
 }
 
@@ -41,6 +41,7 @@ pub fn setup(For { tests, published }: For) -> Result<Toolchain> {
     }
     if published {
         step("wasm-opt", || optimizer(&toolchain))?;
+        step("wasm-split", || splitter(&toolchain))?;
     }
     if tests {
         step("rustfmt and clippy", || checkers(&toolchain))?;
@@ -109,20 +110,18 @@ fn install(toolchain: &Toolchain, tool: &Tool) -> Result<String> {
     if let Some(version) = installed(toolchain, tool) {
         return Ok(format!("{version} is installed"));
     }
-    cargo_install(toolchain, tool.krate, &tool.version, tool.locked)?;
+    cargo_install(toolchain, tool.krate, &tool.version, if tool.locked { &["--locked"] } else { &[] })?;
     installed(toolchain, tool)
         .map(|version| format!("{version} installed"))
         .with_context(|| format!("{} was installed, but no version that fits is found on the path", tool.krate))
 }
 
 /// Builds a program from its crate into cargo's folder of programs.
-fn cargo_install(toolchain: &Toolchain, krate: &str, version: &str, locked: bool) -> Result<()> {
+fn cargo_install(toolchain: &Toolchain, krate: &str, version: &str, options: &[&str]) -> Result<()> {
     note(format_args!("cargo install {krate} --version {version} (minutes, once)"));
     let mut install = toolchain.command("cargo");
     install.args(["install", "--quiet", krate, "--version", version]);
-    if locked {
-        install.arg("--locked");
-    }
+    install.args(options);
     // One folder for all tools, which share crates; and a profile that is compiled in minutes: they run for seconds.
     install.arg("--target-dir").arg(paths::cache()?.join("tools"));
     install.env("CARGO_PROFILE_RELEASE_OPT_LEVEL", "1");
@@ -155,7 +154,7 @@ fn optimizer(toolchain: &Toolchain) -> Result<String> {
         None if answers(WASM_OPT_HOME) => return Ok("Trunk fetches it".into()),
         None => note(format_args!("{WASM_OPT_HOME} can't be reached, from where Trunk would fetch it")),
     }
-    cargo_install(toolchain, "wasm-opt", "0.116.1", true)?;
+    cargo_install(toolchain, "wasm-opt", "0.116.1", &["--locked"])?;
     match version() {
         Some(version) if version >= OLDEST => Ok(format!("version {version} installed")),
         _ => bail!("wasm-opt was installed by cargo, but another one comes first on the path"),
@@ -174,6 +173,18 @@ fn answers(url: &str) -> bool {
 /// The number in `wasm-opt version 116 (version_116)`.
 fn wasm_opt_version(words: &str) -> Option<u32> {
     words.strip_prefix("wasm-opt version ")?.split_whitespace().next()?.parse().ok()
+}
+
+/// The program that goes with the crate `wasm_split_helpers`. It doesn't tell its version, so cargo is asked.
+fn splitter(toolchain: &Toolchain) -> Result<String> {
+    const CRATE: &str = "wasm_split_cli_support";
+    const VERSION: &str = "0.2.4";
+    let list = toolchain.command("cargo").args(["install", "--list"]).output().context("cargo does not start")?;
+    if String::from_utf8_lossy(&list.stdout).lines().any(|line| line == format!("{CRATE} v{VERSION}:")) {
+        return Ok(format!("{VERSION} is installed"));
+    }
+    cargo_install(toolchain, CRATE, VERSION, &["--locked", "--features", "build-binary"])?;
+    Ok(format!("{VERSION} installed"))
 }
 
 /// rustup's minimal profile leaves them out, and so may a toolchain of Debian's packages.

@@ -1,0 +1,159 @@
+//! The published page, in two files: what a visitor needs to train, and the rest (`src/page/rest.rs`), which the page
+//! fetches once the first part stands. Trunk makes one file of a binary. So here is what Trunk does with one (cargo,
+//! wasm-bindgen, wasm-opt), with wasm-split in between.
+
+use std::env;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail};
+use kiln::data::shard::sha256;
+
+use crate::paths;
+use crate::toolchain::{Toolchain, WASM, find, run};
+
+/// What `index.html` has in place of the page's binary while Trunk builds the workers.
+pub const PLACE: &str = "<!-- the page's binary -->";
+
+/// A page waits for people and draws a little, so its size is what counts: nothing is inlined but the smallest functions,
+/// for code that is written out again and again compresses worse; and functions are sorted by name, so that what is
+/// compiled for one type after the other stands side by side, which compresses better.
+const SMALLER: [&str; 4] = [
+    "-O2",
+    "--flexible-inline-max-function-size=0",
+    "--one-caller-inline-max-function-size=30",
+    "--reorder-functions-by-name",
+];
+
+/// Builds the page and adds it to `dist`, which Trunk made without it.
+pub fn add(toolchain: &Toolchain, flags: &str) -> Result<()> {
+    let dist = paths::dist();
+    let parts = toolchain.target().join("page-parts");
+    let page = dist.join("page");
+    for folder in [&parts, &page] {
+        let _ = fs::remove_dir_all(folder);
+    }
+    // wasm-split follows the linker's relocations to see what calls what.
+    let mut cargo = toolchain.command("cargo");
+    cargo.args(["rustc", "--quiet", "--profile", "page", "--target", WASM, "--no-default-features"]);
+    cargo.args(["--features", "split", "--bin", "page", "--", "-C", "link-arg=--emit-relocs"]);
+    run(cargo.env("RUSTFLAGS", flags))?;
+    let whole = toolchain.target().join(WASM).join("page/page.wasm");
+    run(toolchain.command("wasm-split-cli").arg(whole).arg(&parts).args(["--out-name", "page"]))?;
+    let mut bindgen = toolchain.command("wasm-bindgen");
+    bindgen.args(["--target", "web", "--no-typescript", "--keep-lld-exports", "--out-dir"]);
+    run(bindgen.arg(&page).arg(parts.join("page.wasm")))?;
+    let optimizer = optimizer()?;
+    for (from, to) in [(&page, "page_bg.wasm"), (&parts, "split_rest.wasm")] {
+        run(toolchain.command(&optimizer).args(SMALLER).arg(from.join(to)).arg("-o").arg(page.join(to)))?;
+    }
+    copy(&parts.join("__wasm_split.js"), &page.join("__wasm_split.js"))?;
+    // The folder is named after what is in it: the two files of one build belong together, in every cache.
+    let named = name(&page)?;
+    fs::rename(&page, dist.join(&named)).with_context(|| format!("renaming {}", page.display()))?;
+    let index = dist.join("index.html");
+    let html = fs::read_to_string(&index).context("reading dist/index.html")?;
+    paths::write(&index, with_tags(&html, &named)?.as_bytes())
+}
+
+fn copy(from: &Path, to: &Path) -> Result<()> {
+    fs::copy(from, to).map(|_| ()).with_context(|| format!("copying {}", from.display()))
+}
+
+/// `page-` and a hash of the files.
+fn name(page: &Path) -> Result<String> {
+    let mut all = Vec::new();
+    for file in ["page.js", "page_bg.wasm", "split_rest.wasm", "__wasm_split.js"] {
+        all.extend(fs::read(page.join(file)).with_context(|| format!("reading {file}"))?);
+    }
+    Ok(format!("page-{}", &sha256(&all)[..12]))
+}
+
+/// The tags that load the page, in their place.
+fn with_tags(html: &str, folder: &str) -> Result<String> {
+    if !html.contains(PLACE) {
+        bail!("dist/index.html has no {PLACE}");
+    }
+    let tags = format!(
+        "<link rel=\"modulepreload\" href=\"./{folder}/page.js\">\n\
+         <link rel=\"preload\" href=\"./{folder}/page_bg.wasm\" as=\"fetch\" type=\"application/wasm\" \
+         crossorigin=\"anonymous\">\n\
+         <script type=\"module\">import init from './{folder}/page.js'; init();</script>"
+    );
+    Ok(html.replace(PLACE, &tags))
+}
+
+/// wasm-opt: the one on the path, else the newest that Trunk has fetched.
+fn optimizer() -> Result<PathBuf> {
+    find("wasm-opt").or_else(|| newest(&trunks_cache()?)).context("no wasm-opt; run `cargo xtask setup`")
+}
+
+/// Where Trunk keeps the programs that it fetches.
+fn trunks_cache() -> Option<PathBuf> {
+    let folder = |name| env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+    if cfg!(windows) {
+        Some(folder("LOCALAPPDATA")?.join("trunkrs/trunk/cache"))
+    } else if cfg!(target_os = "macos") {
+        Some(folder("HOME")?.join("Library/Caches/dev.trunkrs.trunk"))
+    } else {
+        Some(folder("XDG_CACHE_HOME").or_else(|| Some(folder("HOME")?.join(".cache")))?.join("trunk"))
+    }
+}
+
+/// The wasm-opt of the highest version in Trunk's cache.
+fn newest(cache: &Path) -> Option<PathBuf> {
+    let version = |folder: &Path| -> Option<u32> {
+        folder.file_name()?.to_str()?.strip_prefix("wasm-opt-version_")?.parse().ok()
+    };
+    let folders = fs::read_dir(cache).ok()?.filter_map(|entry| Some(entry.ok()?.path()));
+    let (_, folder) = folders.filter_map(|folder| Some((version(&folder)?, folder))).max()?;
+    let program = folder.join("bin/wasm-opt").with_extension(env::consts::EXE_EXTENSION);
+    program.is_file().then_some(program)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_pages_tags_take_their_place_and_nothing_else_changes() {
+        let html = with_tags(&format!("<head>{PLACE}</head>"), "page-0123").unwrap();
+        assert!(html.starts_with("<head><link") && html.ends_with("</script></head>"), "{html}");
+        assert!(html.contains("./page-0123/page.js") && html.contains("./page-0123/page_bg.wasm"));
+        assert!(with_tags("<head></head>", "page-0123").is_err());
+    }
+
+    #[test]
+    fn the_newest_wasm_opt_that_trunk_fetched_is_found() {
+        let cache = tempfile::tempdir().unwrap();
+        assert_eq!(newest(cache.path()), None);
+        let program = |version: &str| {
+            let folder = cache.path().join(format!("wasm-opt-version_{version}/bin"));
+            let program = folder.join("wasm-opt").with_extension(env::consts::EXE_EXTENSION);
+            fs::create_dir_all(folder).unwrap();
+            fs::write(&program, "").unwrap();
+            program
+        };
+        let _older = program("99");
+        let newer = program("123");
+        fs::create_dir_all(cache.path().join("wasm-bindgen-0.2.130")).unwrap();
+        assert_eq!(newest(cache.path()), Some(newer));
+    }
+
+    #[test]
+    fn a_pages_name_changes_with_each_of_its_files() {
+        let page = tempfile::tempdir().unwrap();
+        let files = ["page.js", "page_bg.wasm", "split_rest.wasm", "__wasm_split.js"];
+        files.iter().for_each(|file| fs::write(page.path().join(file), file).unwrap());
+        let mut names = vec![name(page.path()).unwrap()];
+        for file in files {
+            fs::write(page.path().join(file), "changed").unwrap();
+            names.push(name(page.path()).unwrap());
+        }
+        names.sort();
+        names.dedup();
+        assert_eq!(names.len(), 5);
+        fs::remove_file(page.path().join("split_rest.wasm")).unwrap();
+        assert!(name(page.path()).is_err());
+    }
+}
