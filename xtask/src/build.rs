@@ -46,7 +46,7 @@ pub fn build(toolchain: &Toolchain, kind: Kind) -> Result<String> {
         toolchain.check_published_build()?;
     }
     let _ = fs::remove_file(stamp_file(toolchain));
-    let draft = Draft::write(kind)?;
+    let page = if kind.no_gpu { Some(PageWithoutGpu::write()?) } else { None };
     let mut trunk = toolchain.command("trunk");
     trunk.args(["build", "--skip-version-check"]);
     // Trunk reads NO_COLOR as a flag of its own, and takes only `true` and `false`.
@@ -54,12 +54,12 @@ pub fn build(toolchain: &Toolchain, kind: Kind) -> Result<String> {
     if !kind.dev {
         trunk.arg("--release").env("RUSTFLAGS", PUBLISHED_FLAGS);
     }
-    if let Some(draft) = &draft {
-        trunk.args(["--html-output", "index.html"]).arg(&draft.0);
+    if let Some(page) = &page {
+        trunk.args(["--html-output", "index.html"]).arg(&page.0);
     }
     run(&mut trunk)?;
     if !kind.dev {
-        split::add(toolchain, PUBLISHED_FLAGS)?;
+        split::split(toolchain, PUBLISHED_FLAGS)?;
     }
     paths::write(&stamp_file(toolchain), stamp.as_bytes())?;
     Ok(kind.name().into())
@@ -99,51 +99,35 @@ fn gather(path: &Path, all: &mut Vec<String>) -> Result<()> {
     Ok(())
 }
 
-/// `index.html` as Trunk gets it where that is another than ours, beside it for as long as Trunk needs it.
-struct Draft(PathBuf);
+/// `index.html` without the link to the GPU's worker, beside it for as long as Trunk needs it.
+struct PageWithoutGpu(PathBuf);
 
-impl Draft {
-    fn write(kind: Kind) -> Result<Option<Draft>> {
+impl PageWithoutGpu {
+    fn write() -> Result<PageWithoutGpu> {
         let page = fs::read_to_string(paths::root().join("index.html")).context("reading index.html")?;
-        let draft = draft(&page, kind)?;
-        if draft == page {
-            return Ok(None);
-        }
-        let path = paths::root().join(".index-draft.html");
-        fs::write(&path, draft)?;
-        Ok(Some(Draft(path)))
+        let path = paths::root().join(".index-without-gpu.html");
+        fs::write(&path, without_gpu(&page)?)?;
+        Ok(PageWithoutGpu(path))
     }
 }
 
-impl Drop for Draft {
+impl Drop for PageWithoutGpu {
     fn drop(&mut self) {
         let _ = fs::remove_file(&self.0);
     }
 }
 
-/// Without the link to the GPU's worker, or to the page that is published in two files, as the kind of build wants.
-fn draft(page: &str, kind: Kind) -> Result<String> {
-    let mut draft = page.to_owned();
-    if kind.no_gpu {
-        draft = in_place_of_link(&draft, "worker_gpu", "")?;
-    }
-    if !kind.dev {
-        draft = in_place_of_link(&draft, "page", split::PLACE)?;
-    }
-    Ok(draft)
-}
-
-/// Puts a text in the place of the `<link>` of a binary.
-fn in_place_of_link(page: &str, binary: &str, text: &str) -> Result<String> {
-    let replace = || {
-        let at = page.find(&format!("data-bin=\"{binary}\""))?;
+/// Cuts out the `<link>` that has `data-bin="worker_gpu"`.
+fn without_gpu(page: &str) -> Result<String> {
+    let cut = || {
+        let at = page.find("data-bin=\"worker_gpu\"")?;
         let start = page[..at].rfind('<')?;
         let end = at + page[at..].find('>')? + 1;
-        Some(format!("{}{text}{}", &page[..start], &page[end..]))
+        Some(format!("{}{}", &page[..start], &page[end..]))
     };
-    match replace() {
+    match cut() {
         Some(page) => Ok(page),
-        None => bail!("index.html has no link with data-bin=\"{binary}\""),
+        None => bail!("index.html has no link with data-bin=\"worker_gpu\""),
     }
 }
 
@@ -151,20 +135,10 @@ fn in_place_of_link(page: &str, binary: &str, text: &str) -> Result<String> {
 mod tests {
     use super::*;
 
-    const PAGE: &str = "<link data-bin=\"page\"/>\n<link data-bin=\"worker_cpu\"/>\n<link rel=\"rust\"\n  \
-                        data-bin=\"worker_gpu\" data-type=\"worker\"/>\n<p>";
-
     #[test]
-    fn a_kind_of_build_takes_its_links_out_and_no_other() {
-        let draft = |dev, no_gpu| draft(PAGE, Kind { dev, no_gpu }).unwrap();
-        assert_eq!(draft(true, false), PAGE);
-        assert_eq!(draft(true, true), "<link data-bin=\"page\"/>\n<link data-bin=\"worker_cpu\"/>\n\n<p>");
-        let published = format!("{}\n<link data-bin=\"worker_cpu\"/>\n\n<p>", split::PLACE);
-        assert_eq!(draft(false, true), published);
-    }
-
-    #[test]
-    fn a_link_that_is_not_there_is_an_error() {
-        assert!(in_place_of_link("<p>", "page", "").is_err());
+    fn only_the_link_to_the_gpus_worker_is_cut_out() {
+        let page = "<link data-bin=\"worker_cpu\"/>\n<link rel=\"rust\"\n  data-bin=\"worker_gpu\" data-type=\"worker\"/>\n<p>";
+        assert_eq!(without_gpu(page).unwrap(), "<link data-bin=\"worker_cpu\"/>\n\n<p>");
+        assert!(without_gpu("<p>").is_err());
     }
 }

@@ -1,19 +1,17 @@
 //! The published page, in two files: what a visitor needs to train, and the rest (`src/page/rest.rs`), which the page
-//! fetches once the first part stands. Trunk makes one file of a binary. So here is what Trunk does with one (cargo,
-//! wasm-bindgen, wasm-opt), with wasm-split in between.
+//! fetches once the first part stands. Trunk makes one file of a binary, and insists on making one of the page's. So the
+//! page is made once more here, by what Trunk runs (cargo, wasm-bindgen, wasm-opt) with wasm-split in between, and takes
+//! the place of Trunk's, for which `index.html` therefore asks neither for wasm-opt nor for hashes.
 
 use std::env;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 use kiln::data::shard::sha256;
 
 use crate::paths;
 use crate::toolchain::{Toolchain, WASM, find, run};
-
-/// What `index.html` has in place of the page's binary while Trunk builds the workers.
-pub const PLACE: &str = "<!-- the page's binary -->";
 
 /// A page waits for people and draws a little, so its size is what counts: nothing is inlined but the smallest functions,
 /// for code that is written out again and again compresses worse; and functions are sorted by name, so that what is
@@ -25,8 +23,8 @@ const SMALLER: [&str; 4] = [
     "--reorder-functions-by-name",
 ];
 
-/// Builds the page and adds it to `dist`, which Trunk made without it.
-pub fn add(toolchain: &Toolchain, flags: &str) -> Result<()> {
+/// Puts the page in two files in the place of the one that Trunk made in `dist`.
+pub fn split(toolchain: &Toolchain, flags: &str) -> Result<()> {
     let dist = paths::dist();
     let parts = toolchain.target().join("page-parts");
     let page = dist.join("page");
@@ -53,7 +51,13 @@ pub fn add(toolchain: &Toolchain, flags: &str) -> Result<()> {
     fs::rename(&page, dist.join(&named)).with_context(|| format!("renaming {}", page.display()))?;
     let index = dist.join("index.html");
     let html = fs::read_to_string(&index).context("reading dist/index.html")?;
-    paths::write(&index, with_tags(&html, &named)?.as_bytes())
+    let trunks = trunks_name(&html).context("dist/index.html names no page")?;
+    paths::write(&index, renamed(&html, &trunks, &named).as_bytes())?;
+    for end in [".js", "_bg.wasm"] {
+        let file = dist.join(format!("{trunks}{end}"));
+        fs::remove_file(&file).with_context(|| format!("removing {}", file.display()))?;
+    }
+    Ok(())
 }
 
 fn copy(from: &Path, to: &Path) -> Result<()> {
@@ -69,18 +73,17 @@ fn name(page: &Path) -> Result<String> {
     Ok(format!("page-{}", &sha256(&all)[..12]))
 }
 
-/// The tags that load the page, in their place.
-fn with_tags(html: &str, folder: &str) -> Result<String> {
-    if !html.contains(PLACE) {
-        bail!("dist/index.html has no {PLACE}");
-    }
-    let tags = format!(
-        "<link rel=\"modulepreload\" href=\"./{folder}/page.js\">\n\
-         <link rel=\"preload\" href=\"./{folder}/page_bg.wasm\" as=\"fetch\" type=\"application/wasm\" \
-         crossorigin=\"anonymous\">\n\
-         <script type=\"module\">import init from './{folder}/page.js'; init();</script>"
-    );
-    Ok(html.replace(PLACE, &tags))
+/// What Trunk calls the page: `page-` and a hash.
+fn trunks_name(html: &str) -> Option<String> {
+    let (before, _) = html.split_once("_bg.wasm")?;
+    let name = &before[before.rfind("page-")?..];
+    name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-').then(|| name.to_owned())
+}
+
+/// `dist/index.html` with the folder's page in place of Trunk's.
+fn renamed(html: &str, trunks: &str, folder: &str) -> String {
+    html.replace(&format!("{trunks}_bg.wasm"), &format!("{folder}/page_bg.wasm"))
+        .replace(&format!("{trunks}.js"), &format!("{folder}/page.js"))
 }
 
 /// wasm-opt: the one on the path, else the newest that Trunk has fetched.
@@ -116,11 +119,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_pages_tags_take_their_place_and_nothing_else_changes() {
-        let html = with_tags(&format!("<head>{PLACE}</head>"), "page-0123").unwrap();
-        assert!(html.starts_with("<head><link") && html.ends_with("</script></head>"), "{html}");
-        assert!(html.contains("./page-0123/page.js") && html.contains("./page-0123/page_bg.wasm"));
-        assert!(with_tags("<head></head>", "page-0123").is_err());
+    fn what_trunk_wrote_loads_the_folders_page() {
+        let html = "<link rel=\"preload\" href=\"./page-12ab_bg.wasm\"><script>import init from './page-12ab.js'; \
+                    init('./page-12ab_bg.wasm')</script>";
+        let trunks = trunks_name(html).unwrap();
+        assert_eq!(trunks, "page-12ab");
+        assert_eq!(
+            renamed(html, &trunks, "page-cd"),
+            "<link rel=\"preload\" href=\"./page-cd/page_bg.wasm\"><script>import init from './page-cd/page.js'; \
+             init('./page-cd/page_bg.wasm')</script>"
+        );
+        assert_eq!(trunks_name("<p>page-</p><p>_bg.wasm"), None);
+        assert_eq!(trunks_name("<p>"), None);
     }
 
     #[test]
