@@ -46,6 +46,7 @@ fn clippy(toolchain: &Toolchain) -> Result<()> {
     check("Clippy: the engine on this machine", clippy("--no-default-features --features cpu"))?;
     check("Clippy: kernels, xtask and the end-to-end tests", clippy("-p kiln-kernels -p xtask -p kiln-e2e"))?;
     check("Clippy: the page for wasm", clippy(&format!("--target {WASM} --no-default-features --features page")))?;
+    check("Clippy: the page in two files", clippy(&format!("--target {WASM} --no-default-features --features split")))?;
     // The CPU's worker is within: `gpu` only adds to `cpu`, and what `cpu` alone compiles is above.
     check("Clippy: the workers for wasm", clippy(&format!("--target {WASM} --no-default-features --features gpu")))
 }

@@ -30,6 +30,11 @@ pub struct Site {
     rules: Arc<Rules>,
 }
 
+/// The folder in `KILN_DIST`, or the project's `dist`.
+fn folder() -> PathBuf {
+    std::env::var_os("KILN_DIST").map_or_else(xtask::paths::dist, PathBuf::from)
+}
+
 /// Which paths are answered wrongly, by their beginnings.
 #[derive(Default)]
 struct Rules {
@@ -43,7 +48,7 @@ impl Site {
     /// # Panics
     /// When it was not built.
     pub fn start() -> Site {
-        let folder = std::env::var_os("KILN_DIST").map_or_else(xtask::paths::dist, PathBuf::from);
+        let folder = folder();
         assert!(
             folder.join("index.html").is_file(),
             "there is no page in {}; build it by `cargo xtask build --dev`, or name its folder in KILN_DIST",
@@ -56,6 +61,13 @@ impl Site {
         };
         let server = Server::start(folder, 0, hook).expect("a free port can be had");
         Site { server, rules }
+    }
+
+    /// The path of the second file of the page's code, which only the published build has.
+    pub fn second_file() -> Option<String> {
+        let folders = std::fs::read_dir(folder()).ok()?.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
+        let mut paths = folders.map(|name| format!("/{name}/split_rest.wasm"));
+        paths.find(|path| folder().join(&path[1..]).is_file())
     }
 
     /// The same site, with something wrong from the start.

@@ -154,3 +154,33 @@ fn the_first_paint_needs_no_binary() {
         Ok(())
     });
 }
+
+/// A development build has one file of code, so this is for `KILN_DIST=<a published dist>`.
+#[test]
+fn without_the_second_file_of_its_code_the_page_trains_and_gets_it_when_it_is_wanted() {
+    const MISSING: &str = "return document.querySelector('[data-testid=rest-missing]') !== null";
+    const OPEN: &str = "return document.querySelector('[data-testid=recipe]')?.open === true";
+    let Some(second) = Site::second_file() else {
+        eprintln!("NOT TESTED: this dist is a development build, whose page is one file of code");
+        return;
+    };
+    play(Site::start().with(&second, Fault::Missing), Kind::Plain, async |page| {
+        page.visit(ENDLESS).await?;
+        page.until_run("the page says so", SOON, MISSING, |missing| *missing == true).await?;
+        page.until_state("ready", LOAD).await?;
+        // What is not there does not open, and the page's keys still work.
+        let asked = page.site.requests(&second);
+        page.press("recipe-open").await?;
+        page.until("it is asked for again", SOON, |_| page.site.requests(&second) > asked).await?;
+        page.until_run("and still missing", SOON, MISSING, |missing| *missing == true).await?;
+        assert_eq!(page.run(OPEN).await?, false);
+        page.key('t').await?;
+        page.until("it trains", SOON, |shown| shown.state == "training" && shown.loss_points > 2).await?;
+        page.site.mend();
+        page.press("rest-again").await?;
+        page.until_run("the page says so no longer", SOON, MISSING, |missing| *missing == false).await?;
+        page.press("recipe-open").await?;
+        page.until_run("the settings open", SOON, OPEN, |open| *open == true).await?;
+        Ok(())
+    });
+}
