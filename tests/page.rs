@@ -464,18 +464,24 @@ async fn without_the_rest_of_its_code_the_page_trains_and_says_what_is_missing()
     let page = Mounted::ready().await;
     assert!(page.find("recipe").is_some() && page.find("rest-missing").is_none());
 
+    // What is asked for while it comes takes no key from the page, and can be taken back.
     page.page.rest.set(Rest::Coming);
     frames().await;
-    assert!(page.find("recipe").is_none() && page.find("rest-missing").is_none());
-    page.click("train").await;
+    page.click("recipe-open").await;
+    assert!(page.find("recipe").is_none() && page.find("rest-coming").is_some());
+    key(&page.root, "t");
     page.tell([Event::Started { run: RunId(1) }, steps(1, 1..=3)]).await;
     assert_eq!(page.state().0, "training");
+    key(&page.root, "Escape");
+    frames().await;
+    assert!(page.find("rest-coming").is_none());
 
     page.page.rest.set(Rest::Missing);
     frames().await;
     assert_eq!(page.get("rest-missing").get_attribute("role").as_deref(), Some("alert"));
     page.click("rest-again").await;
-    assert!(page.find("recipe").is_some() && page.find("rest-missing").is_none());
+    assert!(page.find("rest-missing").is_none());
+    assert!(!page.get("recipe").unchecked_into::<web_sys::HtmlDialogElement>().open());
 
     // What is to open is fetched once more by itself.
     page.page.rest.set(Rest::Missing);

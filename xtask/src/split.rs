@@ -7,7 +7,7 @@ use std::env;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use kiln::data::shard::sha256;
 
 use crate::paths;
@@ -45,7 +45,8 @@ pub fn split(toolchain: &Toolchain, flags: &str) -> Result<()> {
     for (from, to) in [(&page, "page_bg.wasm"), (&parts, "split_rest.wasm")] {
         run(toolchain.command(&optimizer).args(SMALLER).arg(from.join(to)).arg("-o").arg(page.join(to)))?;
     }
-    copy(&parts.join("__wasm_split.js"), &page.join("__wasm_split.js"))?;
+    let loader = fs::read_to_string(parts.join("__wasm_split.js")).context("reading what wasm-split made")?;
+    paths::write(&page.join("__wasm_split.js"), for_any_host(&loader)?.as_bytes())?;
     // The folder is named after what is in it: the two files of one build belong together, in every cache.
     let named = name(&page)?;
     fs::rename(&page, dist.join(&named)).with_context(|| format!("renaming {}", page.display()))?;
@@ -60,8 +61,16 @@ pub fn split(toolchain: &Toolchain, flags: &str) -> Result<()> {
     Ok(())
 }
 
-fn copy(from: &Path, to: &Path) -> Result<()> {
-    fs::copy(from, to).map(|_| ()).with_context(|| format!("copying {}", from.display()))
+/// wasm-split's script, so that it loads from a host too that knows no type for `.wasm`, as wasm-bindgen's does: the
+/// browser compiles no stream of another type.
+fn for_any_host(loader: &str) -> Result<String> {
+    const STREAM: &str = "WebAssembly.instantiateStreaming(src, imports)";
+    const BYTES: &str = "src.then((answer) => answer.ok ? answer.arrayBuffer() : Promise.reject(answer.status))\
+                         .then((bytes) => WebAssembly.instantiate(bytes, imports))";
+    if !loader.contains(STREAM) {
+        bail!("wasm-split's script has changed: it has no {STREAM}");
+    }
+    Ok(loader.replace(STREAM, BYTES))
 }
 
 /// `page-` and a hash of the files.
@@ -80,10 +89,13 @@ fn trunks_name(html: &str) -> Option<String> {
     name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-').then(|| name.to_owned())
 }
 
-/// `dist/index.html` with the folder's page in place of Trunk's.
+/// `dist/index.html` with the folder's page in place of Trunk's. `page.js` imports wasm-split's script: without a tag of
+/// its own that would be asked for only once `page.js` is there.
 fn renamed(html: &str, trunks: &str, folder: &str) -> String {
+    let script = format!("<link rel=\"modulepreload\" href=\"./{folder}/__wasm_split.js\" crossorigin=\"anonymous\">");
     html.replace(&format!("{trunks}_bg.wasm"), &format!("{folder}/page_bg.wasm"))
         .replace(&format!("{trunks}.js"), &format!("{folder}/page.js"))
+        .replacen("</head>", &format!("{script}</head>"), 1)
 }
 
 /// wasm-opt: the one on the path, else the newest that Trunk has fetched.
@@ -120,17 +132,26 @@ mod tests {
 
     #[test]
     fn what_trunk_wrote_loads_the_folders_page() {
-        let html = "<link rel=\"preload\" href=\"./page-12ab_bg.wasm\"><script>import init from './page-12ab.js'; \
-                    init('./page-12ab_bg.wasm')</script>";
+        let html = "<link rel=\"preload\" href=\"./page-12ab_bg.wasm\"></head><script>import init from \
+                    './page-12ab.js'; init('./page-12ab_bg.wasm')</script>";
         let trunks = trunks_name(html).unwrap();
         assert_eq!(trunks, "page-12ab");
         assert_eq!(
             renamed(html, &trunks, "page-cd"),
-            "<link rel=\"preload\" href=\"./page-cd/page_bg.wasm\"><script>import init from './page-cd/page.js'; \
-             init('./page-cd/page_bg.wasm')</script>"
+            "<link rel=\"preload\" href=\"./page-cd/page_bg.wasm\"><link rel=\"modulepreload\" \
+             href=\"./page-cd/__wasm_split.js\" crossorigin=\"anonymous\"></head><script>import init from \
+             './page-cd/page.js'; init('./page-cd/page_bg.wasm')</script>"
         );
         assert_eq!(trunks_name("<p>page-</p><p>_bg.wasm"), None);
         assert_eq!(trunks_name("<p>"), None);
+    }
+
+    #[test]
+    fn a_script_without_the_call_that_is_replaced_is_an_error() {
+        let loader =
+            for_any_host("return async (imports) => (WebAssembly.instantiateStreaming(src, imports));").unwrap();
+        assert!(loader.contains("arrayBuffer()") && !loader.contains("instantiateStreaming"), "{loader}");
+        assert!(for_any_host("return other();").is_err());
     }
 
     #[test]

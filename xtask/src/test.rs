@@ -21,7 +21,8 @@ pub enum Part {
     Native,
     /// Tests in a headless browser: the core, the GPU on a software adapter, the page's views.
     Browser,
-    /// The built page in a real browser.
+    /// The built page in a real browser: the development build, as one file of code. What `KILN_DIST` names is tested by
+    /// `cargo test -p kiln-e2e`, a published page in two files too.
     E2e,
 }
 

@@ -68,9 +68,10 @@ words! {
         "它们分担每一步的计算。无论多少个，损失都完全相同。";
     device_gives_up: "Changing it starts the engine anew: the network trained here is given up.",
         "更换设备会重启引擎：这里训练的网络将不再保留。";
-    rest_missing: "Settings, models and the list of mistakes did not arrive. Training works without them.",
-        "设置、模型和错题列表没有加载成功，但可以照常训练。";
-    rest_again: "Fetch them again", "重新加载";
+    rest_missing: "Part of the page did not arrive: settings, models, mistakes and more. Training works without it.",
+        "页面有一部分没有加载成功：设置、模型、错题等。不影响训练。";
+    rest_coming: "On its way… Escape takes it back.", "正在加载…按 Esc 取消。";
+    rest_again: "Fetch it again", "重新加载";
     close: "Close", "关闭";
     copy_address: "Copy the address", "复制地址";
     all_settings: "All settings", "全部设置";
