@@ -2,7 +2,10 @@
 //! border needs no zeros: taps that fall outside are not done, which on a 3×3 map saves half of the work. A dense layer
 //! is the same of one pixel and one tap ([`crate::linear`]).
 
+use std::ops::Range;
+
 use crate::aligned::Aligned;
+use crate::product::{WIDE, add_products, blocks};
 use crate::simd::{F4, zip};
 use crate::{BLOCK, Shape, Weights};
 
@@ -15,9 +18,7 @@ pub fn conv_relu(shape: &Shape, input: &[f32], weights: &Weights, bias: &[f32]) 
     weights.check(shape.inputs, shape.outputs, 9);
     assert_eq!(bias.len(), shape.outputs, "the bias is of another shape");
     let Shape { inputs, outputs, .. } = *shape;
-    let packed = weights
-        .forward
-        .get_or_init(|| pack(9, inputs, outputs, |input, output, tap| weights[(output * inputs + input) * 9 + tap]));
+    let packed = weights.forward.get_or_init(|| pack(9, [inputs, outputs], weights, [9, inputs * 9], false));
     let mut start = bias.to_vec();
     start.resize(shape.output_blocks() * BLOCK, 0.0);
     let mut result = convolve(shape, 9, Rows { values: input, stride: inputs, len: inputs }, packed, &start, outputs);
@@ -67,8 +68,7 @@ pub fn conv_relu_backward(
     let (before, bias) = before_relu(outputs, Some(output), gradient, width);
     let input_gradient = with_input.then(|| {
         // A convolution too: of the gradient, with outputs and inputs exchanged and the taps turned round.
-        let turned = |output: usize, input: usize, tap: usize| weights[(output * inputs + input) * 9 + 8 - tap];
-        let packed = weights.backward.get_or_init(|| pack(9, outputs, inputs, turned));
+        let packed = weights.backward.get_or_init(|| pack(9, [outputs, inputs], weights, [inputs * 9, 9], true));
         let start = vec![0.0; inputs.next_multiple_of(BLOCK)];
         convolve(shape, 9, Rows { values: &before, stride: padded, len: outputs }, packed, &start, inputs)
     });
@@ -116,17 +116,29 @@ pub(crate) fn before_relu(
     (before, sums)
 }
 
-/// `[tap][block][from][8 to]`, the last block padded with zeros.
-pub(crate) fn pack(taps: usize, from: usize, to: usize, weight: impl Fn(usize, usize, usize) -> f32) -> Aligned {
-    let blocks = to.div_ceil(BLOCK);
-    let mut packed = Aligned::zeros(taps * blocks * from * BLOCK);
-    for block in 0..blocks {
-        let some = block * BLOCK..to.min((block + 1) * BLOCK);
-        for tap in 0..taps {
-            let packed = &mut packed[(tap * blocks + block) * from * BLOCK..][..from * BLOCK];
-            for (f, packed) in packed.chunks_exact_mut(BLOCK).enumerate() {
-                for (packed, t) in packed.iter_mut().zip(some.clone()) {
-                    *packed = weight(f, t, tap);
+/// Packs weights from so many channels to so many others as in [`crate::product`], a tap after the other, from the last if
+/// they are `turned`. `apart` tells how far a channel's weights lie from those of the next, of both kinds; its taps follow
+/// each other. What is behind the last channel nobody asks for.
+pub(crate) fn pack(taps: usize, [from, to]: [usize; 2], weights: &[f32], apart: [usize; 2], turned: bool) -> Aligned {
+    assert_eq!(weights.len(), taps * from * to, "weights of these taps");
+    assert!(weights.len() > (from - 1) * apart[0] + (to - 1) * apart[1] + taps - 1, "channels that lie inside");
+    let padded = to.next_multiple_of(BLOCK);
+    let mut packed = Aligned::zeros(taps * padded * from);
+    for (first, channels) in blocks(padded) {
+        for (channel, tap) in (0..from).flat_map(|channel| (0..taps).map(move |tap| (channel, tap))) {
+            let start = channel * apart[0] + if turned { taps - 1 - tap } else { tap };
+            let packed = &mut packed[(tap * padded + first) * from + channel * channels..][..channels];
+            for (first, packed) in (first..to).step_by(4).zip(packed.as_chunks_mut::<4>().0) {
+                // SAFETY: channels below `from` and `to`, and a tap: the last of them lies inside, as was asserted.
+                unsafe {
+                    let of = |channel: usize| weights.as_ptr().add(start + channel * apart[1]);
+                    if first + 4 > to {
+                        *packed = core::array::from_fn(|lane| *of((first + lane).min(to - 1)));
+                    } else if apart[1] == 1 {
+                        F4::load(of(first)).store(packed.as_mut_ptr());
+                    } else {
+                        F4::load_apart(of(first), apart[1]).store(packed.as_mut_ptr());
+                    }
                 }
             }
         }
@@ -163,54 +175,64 @@ pub(crate) fn convolve(
     start: &[f32],
     to: usize,
 ) -> Vec<f32> {
-    let Shape { batch, height, width, .. } = *shape;
-    let Rows { values: input, stride, len: from } = from;
-    let blocks = to.div_ceil(BLOCK);
-    let image = height * width * stride;
-    let mut result = vec![0.0; batch * height * width * to];
-    assert!(input.len() == batch * image && from <= stride && start.len() == blocks * BLOCK);
-    assert!(packed.len() == all_taps * blocks * from * BLOCK && matches!(all_taps, 1 | 9), "weights of these taps");
-    for first in (0..batch).step_by(4) {
-        // Behind the last image the last one is done once more and not kept.
-        let images: [usize; 4] = core::array::from_fn(|row| (first + row).min(batch - 1) * image);
+    let pixels = shape.batch * shape.height * shape.width;
+    let padded = to.next_multiple_of(BLOCK);
+    assert!(from.values.len() == pixels * from.stride && from.len <= from.stride && start.len() == padded);
+    assert!(packed.len() == all_taps * padded * from.len && matches!(all_taps, 1 | 9), "weights of these taps");
+    let mut result = vec![0.0; pixels * to];
+    let sum = Convolution { shape, all_taps, from, packed, start, to };
+    for (first, channels) in blocks(padded) {
+        if channels == WIDE { sum.block::<2, 4>(first, &mut result) } else { sum.block::<4, 2>(first, &mut result) }
+    }
+    result
+}
+
+/// What [`convolve`] is called with, of the shapes that it asserts.
+struct Convolution<'a> {
+    shape: &'a Shape,
+    all_taps: usize,
+    from: Rows<'a>,
+    packed: &'a [f32],
+    start: &'a [f32],
+    to: usize,
+}
+
+impl Convolution<'_> {
+    /// A block of `4 × VECTORS` channels from `first` on, for `ROWS` images at a time.
+    #[inline(always)]
+    fn block<const ROWS: usize, const VECTORS: usize>(&self, first: usize, result: &mut [f32]) {
+        let Shape { batch, height, width, .. } = *self.shape;
+        let Rows { values, stride, len } = self.from;
+        let (image, tap_len) = (height * width * stride, self.start.len() * len);
         for (pixel, (y, x)) in (0..height).flat_map(|y| (0..width).map(move |x| (y, x))).enumerate() {
-            for block in 0..blocks {
-                // SAFETY: an image and a pixel inside of it, then `from` of its `stride` floats; `from × 8` weights of a tap's
-                // block; eight floats of `start` for each block. The lengths were asserted.
+            for images in (0..batch).step_by(ROWS) {
+                // SAFETY: an image and a pixel inside of it, then `len` of its `stride` floats; a tap's block of weights; as
+                // many floats of `start` as the block has channels.
                 let sums = unsafe {
-                    let start = start.as_ptr().add(block * BLOCK);
-                    let mut sums = [[F4::load(start), F4::load(start.add(4))]; 4];
-                    for (tap, seen) in taps(shape, all_taps, y, x) {
-                        let [a, b, c, d] = images; // not by `map`, which is a call here in a development build
-                        let at = |image: usize| input.as_ptr().add(image + seen * stride);
-                        let rows = [at(a), at(b), at(c), at(d)];
-                        let weights = packed.as_ptr().add((tap * blocks + block) * from * BLOCK);
-                        for channel in 0..from {
-                            let weights = weights.add(channel * BLOCK);
-                            let (left, right) = (F4::load(weights), F4::load(weights.add(4)));
-                            for (row, sums) in rows.iter().zip(&mut sums) {
-                                let value = F4::load_splat(row.add(channel));
-                                sums[0] = sums[0].add_product(value, left);
-                                sums[1] = sums[1].add_product(value, right);
-                            }
-                        }
+                    let start = self.start.as_ptr().add(first);
+                    let mut sums: [[F4; VECTORS]; ROWS] = [core::array::from_fn(|v| F4::load(start.add(4 * v))); ROWS];
+                    for (tap, seen) in taps(self.shape, self.all_taps, y, x) {
+                        // Behind the last image the last one is done once more and not kept.
+                        let row =
+                            |row: usize| values.as_ptr().add((images + row).min(batch - 1) * image + seen * stride);
+                        let weights = self.packed.as_ptr().add(tap * tap_len + first * len);
+                        sums = add_products::<ROWS, VECTORS>(sums, core::array::from_fn(row), weights, len);
                     }
                     sums
                 };
-                let count = BLOCK.min(to - block * BLOCK);
-                for (row, sums) in sums.iter().enumerate().take(batch - first) {
-                    let at = ((first + row) * height * width + pixel) * to + block * BLOCK;
+                let count = (4 * VECTORS).min(self.to - first);
+                for (row, sums) in sums.into_iter().enumerate().take(batch - images) {
+                    let at = ((images + row) * height * width + pixel) * self.to + first;
                     let values = sums.map(F4::to_array);
                     zip(&mut result[at..at + count], &values.as_flattened()[..count], |_, value| value);
                 }
             }
         }
     }
-    result
 }
 
-/// Sums input × gradient over images and pixels for each tap, nine or one: four input by eight output channels at a time,
-/// over as many images as the first cache holds. `[tap][input][padded outputs]`
+/// Sums input × gradient over images and pixels for each tap, nine or one, over as many images as the first cache holds.
+/// `[tap][input][padded outputs]`
 #[cfg_attr(all(feature = "relaxed", target_arch = "wasm32"), target_feature(enable = "relaxed-simd"))]
 pub(crate) fn weight_gradient(
     shape: &Shape,
@@ -231,48 +253,81 @@ pub(crate) fn weight_gradient(
     let mut sums = Aligned::zeros(all_taps * inputs * padded);
     // Where input and gradient lie for all pixels of some images whose tap falls inside: one long loop goes over them
     // instead of three short ones, each of whose ends the processor would guess wrong.
-    let mut pairs: Vec<(usize, usize)> = Vec::new();
+    let mut pairs = Pairs { input, gradient, padded, places: Vec::new() };
     for (first, tap) in (0..batch).step_by(group).flat_map(|first| (0..all_taps).map(move |tap| (first, tap))) {
         let before = side / 2;
         let inside = |offset: usize, len: usize| before.saturating_sub(offset)..len.min(len + before - offset);
-        pairs.clear();
+        pairs.places.clear();
         for image in first..batch.min(first + group) {
             for y in inside(tap / side, height) {
                 for x in inside(tap % side, width) {
                     let seen = (image * height + y + tap / side - before) * width + x + tap % side - before;
-                    pairs.push((seen * inputs, ((image * height + y) * width + x) * padded));
+                    pairs.places.push((seen * inputs, ((image * height + y) * width + x) * padded));
                 }
             }
         }
-        for channel in (0..inputs).step_by(4) {
-            let rows: [usize; 4] = core::array::from_fn(|row| (channel + row).min(inputs - 1));
-            for block in (0..padded).step_by(BLOCK) {
-                // SAFETY: `tap`, a channel below `inputs` and a block of `padded` floats lie in `sums`; an image, a pixel whose
-                // tap falls inside and a channel lie in `input`, and so does the block in `gradient`.
+        let sums = &mut sums[tap * inputs * padded..][..inputs * padded];
+        // Four channels at a time, so that the lines that they are on are looked at once.
+        for some in (0..inputs).step_by(4).map(|channel| channel..inputs.min(channel + 4)) {
+            for (first, channels) in blocks(padded) {
+                // SAFETY: the channels are below `inputs` and the block is one of `padded`; the places are such as `Pairs` wants.
                 unsafe {
-                    let at = |row: usize| (tap * inputs + rows[row]) * padded + block;
-                    let mut totals: [[F4; 2]; 4] = core::array::from_fn(|row| {
-                        let from = sums.as_ptr().add(at(row));
-                        [F4::load(from), F4::load(from.add(4))]
-                    });
-                    for &(from, to) in &pairs {
-                        let (from, to) = (input.as_ptr().add(from), gradient.as_ptr().add(to + block));
-                        let (left, right) = (F4::load(to), F4::load(to.add(4)));
-                        for (&row, totals) in rows.iter().zip(&mut totals) {
-                            let value = F4::load_splat(from.add(row));
-                            totals[0] = totals[0].add_product(value, left);
-                            totals[1] = totals[1].add_product(value, right);
-                        }
-                    }
-                    // From the last row up: behind the last channel the same row stands more than once.
-                    for row in (0..4).rev() {
-                        let to = sums.as_mut_ptr().add(at(row));
-                        totals[row][0].store(to);
-                        totals[row][1].store(to.add(4));
+                    if channels == WIDE {
+                        pairs.add::<2, 4>(some.clone(), first, sums);
+                    } else {
+                        pairs.add::<4, 2>(some.clone(), first, sums);
                     }
                 }
             }
         }
     }
     sums
+}
+
+/// Pixels whose input and gradient belong together for a tap.
+struct Pairs<'a> {
+    input: &'a [f32],
+    gradient: &'a [f32],
+    padded: usize,
+    /// Where a pixel's numbers begin in the input, and its `padded` ones in the gradient.
+    places: Vec<(usize, usize)>,
+}
+
+impl Pairs<'_> {
+    /// Adds input × gradient to sums `[inputs][padded]`: of some channels, `ROWS` at a time, by the `4 × VECTORS` from `first`
+    /// on.
+    ///
+    /// # Safety
+    /// The places are as they are said to be; there are such channels, and so many from `first` on.
+    #[inline(always)]
+    unsafe fn add<const ROWS: usize, const VECTORS: usize>(&self, some: Range<usize>, first: usize, sums: &mut [f32]) {
+        for channel in some.clone().step_by(ROWS) {
+            // Behind the last channel the last one is done once more.
+            let rows: [usize; ROWS] = core::array::from_fn(|row| (channel + row).min(some.end - 1));
+            // SAFETY: as the caller promises.
+            unsafe {
+                let at = |row: usize| rows[row] * self.padded + first;
+                let mut totals: [[F4; VECTORS]; ROWS] =
+                    core::array::from_fn(|row| core::array::from_fn(|v| F4::load(sums.as_ptr().add(at(row) + 4 * v))));
+                for &(from, to) in &self.places {
+                    let from = self.input.as_ptr().add(from);
+                    // An array of a known shape: the distances become part of the instructions.
+                    let to = self.gradient.as_ptr().add(to + first).cast::<[[f32; 4]; VECTORS]>();
+                    let values: [F4; ROWS] = core::array::from_fn(|row| F4::load_splat(from.add(rows[row])));
+                    for v in 0..VECTORS {
+                        let gradient = F4::load((&raw const (*to)[v]).cast());
+                        for (totals, value) in totals.iter_mut().zip(values) {
+                            totals[v] = totals[v].add_product(value, gradient);
+                        }
+                    }
+                }
+                // From the last row up: behind the last channel the same row stands more than once.
+                for (row, totals) in totals.into_iter().enumerate().rev() {
+                    for (v, total) in totals.into_iter().enumerate() {
+                        total.store(sums.as_mut_ptr().add(at(row) + 4 * v));
+                    }
+                }
+            }
+        }
+    }
 }

@@ -4,26 +4,27 @@
 //!
 //! Numbers lie as `[image][row][column][channel]` (NHWC), weights as `[output][input][3][3]`. What makes it fast:
 //!
-//! - **Pooling windows are Winograd's tiles.** F(4×4, 3×3) makes two by two windows from a 6×6 patch with 36 products
-//!   instead of 144; what is left over in an odd row or column is made two by one with 24 instead of 72, and a single one
-//!   with 16 instead of 36. So the map before the pool is never stored ([`winograd`], [`pool`]); one byte a window says
-//!   which pixel won.
+//! - **Pooling windows are Winograd's tiles.** Three by three windows are made from an 8×8 patch with 81 products instead
+//!   of 324, two by two with 36 instead of 144 ([`axis`]). So the map before the pool is never stored ([`winograd`],
+//!   [`pool`]); one byte a window says which pixel won.
 //! - **Backward is sparse.** Only a window's winner carries gradient, and only where ReLU let it through: at most one
 //!   pixel in four. The gradient is never spread out to the size before the pool ([`sparse`]). This is exact.
 //! - **Small maps take images as rows.** Without a pool, the rows of a register tile are four images at the same pixel,
 //!   so only taps that fall inside the map are done ([`dense`]).
 //!
-//! Every dense kernel's register tile is four rows by eight output channels: eight accumulators, two vectors of weights
-//! and one splat stay within the sixteen registers of x86-64 and of V8 on it. What depends on the data is no branch, for
-//! no processor guesses it: neither is a choice of two floats, which V8 makes a branch. Sums are made in a fixed order, so
-//! equal inputs give equal bits, natively and in the browser (but for the feature `relaxed`).
+//! Every dense kernel's register tile is two rows by sixteen output channels ([`product`]), within the sixteen registers of
+//! x86-64 and of V8 on it. What depends on the data is no branch, for no processor guesses it: neither is a choice of two
+//! floats, which V8 makes a branch. Sums are made in a fixed order, so equal inputs give equal bits, natively and in the
+//! browser (but for the feature `relaxed`).
 
 mod adam;
 mod aligned;
+mod axis;
 mod bordered;
 mod dense;
 mod linear;
 mod pool;
+mod product;
 mod simd;
 mod sparse;
 mod thin;

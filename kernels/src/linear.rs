@@ -34,8 +34,7 @@ pub fn linear(shape: &Linear, input: &[f32], weights: &Weights, bias: &[f32]) ->
     shape.check(input, weights);
     let Linear { inputs, outputs, .. } = *shape;
     assert_eq!(bias.len(), outputs, "the bias is of another shape");
-    let packed =
-        weights.forward.get_or_init(|| pack(1, inputs, outputs, |input, output, _| weights[input * outputs + output]));
+    let packed = weights.forward.get_or_init(|| pack(1, [inputs, outputs], weights, [outputs, 1], false));
     let mut start = bias.to_vec();
     start.resize(outputs.next_multiple_of(BLOCK), 0.0);
     let rows = Rows { values: input, stride: inputs, len: inputs };
@@ -72,8 +71,7 @@ pub fn linear_backward(
     let padded = outputs.next_multiple_of(BLOCK);
     let (before, bias) = before_relu(outputs, output, gradient, 1);
     let input_gradient = with_input.then(|| {
-        let turned = |output: usize, input: usize, _| weights[input * outputs + output];
-        let packed = weights.backward.get_or_init(|| pack(1, outputs, inputs, turned));
+        let packed = weights.backward.get_or_init(|| pack(1, [outputs, inputs], weights, [1, outputs], false));
         let start = vec![0.0; inputs.next_multiple_of(BLOCK)];
         convolve(&shape.pixel(), 1, Rows { values: &before, stride: padded, len: outputs }, packed, &start, inputs)
     });

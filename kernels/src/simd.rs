@@ -492,6 +492,16 @@ impl F4 {
         self.plus(a.times(b))
     }
 
+    /// Four floats that lie `apart` from each other.
+    ///
+    /// # Safety
+    /// They can be read.
+    #[inline(always)]
+    pub unsafe fn load_apart(from: *const f32, apart: usize) -> Self {
+        // SAFETY: as the caller promises.
+        Self::of(core::array::from_fn(|lane| unsafe { *from.add(lane * apart) }))
+    }
+
     /// The four numbers.
     #[inline(always)]
     pub fn to_array(self) -> [f32; 4] {
@@ -573,7 +583,7 @@ pub fn places_of(byte: u8, bytes: &[u8; 16]) -> u32 {
 /// `chosen` has four bits, and four pairs can be written at `to`, whatever is chosen: behind those that are, it is
 /// anything.
 #[inline(always)]
-pub unsafe fn store_chosen(left: Bits, right: F4, chosen: u32, to: *mut [u32; 2]) -> usize {
+pub unsafe fn store_chosen(left: F4, right: Bits, chosen: u32, to: *mut [u32; 2]) -> usize {
     #[cfg(target_arch = "wasm32")]
     {
         /// For each choice, which byte each byte comes from.
@@ -610,7 +620,7 @@ pub unsafe fn store_chosen(left: Bits, right: F4, chosen: u32, to: *mut [u32; 2]
         for (lane, (left, right)) in left.to_array().into_iter().zip(right.to_array()).enumerate() {
             if chosen >> lane & 1 == 1 {
                 // SAFETY: the caller promises room for four.
-                unsafe { to.add(count).write([left, right.to_bits()]) };
+                unsafe { to.add(count).write([left.to_bits(), right]) };
                 count += 1;
             }
         }

@@ -28,8 +28,8 @@ const CARRIED: [f32; 8] = [1.0, 1.0, 1.0, 1.0, 0.0, 0.0, 0.0, 0.0];
 #[derive(Debug, Clone, Copy, Default)]
 #[repr(C)] // as `store_chosen` writes it
 struct Winner {
-    at: i32,
     gradient: f32,
+    at: i32,
 }
 
 /// Gradients of weights `[output][input][3][3]` and bias `[output]` from the gradient of the pooled output and the
@@ -318,7 +318,7 @@ fn list_place(bytes: &[u8], gradients: &[f32], place: u8, first: i32, list: &mut
             // SAFETY: four of sixteen gradients. As many are listed at most as were looked at, and four more have room.
             unsafe {
                 let gradient = F4::load(gradients.as_ptr().add(four));
-                count += store_chosen(at, gradient, places >> four & 15, list.as_mut_ptr().add(count).cast());
+                count += store_chosen(gradient, at, places >> four & 15, list.as_mut_ptr().add(count).cast());
             }
             at = at.plus(step);
         }
