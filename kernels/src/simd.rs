@@ -475,6 +475,27 @@ impl Bits {
     }
 }
 
+impl Bits {
+    /// Set in the lanes whose bit of `chosen`, the lowest is the first lane's, is set.
+    ///
+    /// # Panics
+    /// If `chosen` has more than four bits.
+    #[inline(always)]
+    pub fn of_places(chosen: u32) -> Self {
+        const SET: [[u32; 4]; 16] = {
+            let (mut table, mut chosen) = ([[0; 4]; 16], 0);
+            while chosen < 64 {
+                if chosen / 4 >> (chosen % 4) & 1 == 1 {
+                    table[chosen / 4][chosen % 4] = u32::MAX;
+                }
+                chosen += 1;
+            }
+            table
+        };
+        Self::of(SET[chosen as usize])
+    }
+}
+
 impl F4 {
     /// Zeros.
     #[inline(always)]

@@ -158,15 +158,14 @@ fn listed_weights(shape: &Shape, input: &Bordered, winners: &[u8], gradient: &[f
             let (image, y, x) = (window / per_image, window / columns % rows, window % columns);
             let patch = 4 * (image * pixels * TAP + 2 * y * row + 2 * x * TAP) as i32;
             for ((&byte, &gradient), end) in bytes.iter().zip(gradients).zip(&mut ends) {
+                let place = *end;
                 // SAFETY: each window so far has added one at most, and a list has room for more than all of them.
                 unsafe {
-                    *lists.get_unchecked_mut(*end) = Winner { at: patch + offsets[usize::from(byte % 8)], gradient };
+                    *lists.get_unchecked_mut(place) = Winner { gradient, at: patch + offsets[usize::from(byte % 8)] };
                 }
-                *end += usize::from(byte < OFF);
+                *end = place + usize::from(byte < OFF);
             }
-            for ((bias, &byte), &gradient) in bias.iter_mut().zip(bytes).zip(gradients) {
-                *bias += f32::from_bits(gradient.to_bits() & u32::from(byte < OFF).wrapping_neg());
-            }
+            add_carried(&mut bias, bytes, gradients);
         }
         zip(to.bias, &bias, |sum, value| sum + value);
         let data = &input.data[first * pixels * channels..end * pixels * channels];
@@ -193,6 +192,31 @@ fn listed_weights(shape: &Shape, input: &Bordered, winners: &[u8], gradient: &[f
                 }
             }
         }
+    }
+}
+
+/// Adds the gradients that a window carries. By hand: the compiler would make a branch of the choice.
+///
+/// # Panics
+/// If there are not as many of all.
+fn add_carried(sums: &mut [f32], bytes: &[u8], gradients: &[f32]) {
+    assert!(sums.len() == bytes.len() && gradients.len() == bytes.len(), "a sum and a gradient for each byte");
+    let (sixteens, rest) = bytes.as_chunks::<16>();
+    let done = 16 * sixteens.len();
+    for (at, bytes) in (0..).step_by(16).zip(sixteens) {
+        let off = places_of(OFF, bytes);
+        for four in [0, 4, 8, 12] {
+            // SAFETY: four of sixteen sums and gradients.
+            unsafe {
+                let sum = sums[at + four..].as_mut_ptr();
+                let gradient = F4::load(gradients[at + four..].as_ptr()).except(Bits::of_places(off >> four & 15));
+                (F4::load(sum) + gradient).store(sum);
+            }
+        }
+    }
+    let carried = black_box(CARRIED);
+    for ((sum, &byte), &gradient) in sums[done..].iter_mut().zip(rest).zip(&gradients[done..]) {
+        *sum += carried[usize::from(byte % 8)] * gradient;
     }
 }
 
