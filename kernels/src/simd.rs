@@ -485,7 +485,7 @@ impl Bits {
         const SET: [[u32; 4]; 16] = {
             let (mut table, mut chosen) = ([[0; 4]; 16], 0);
             while chosen < 64 {
-                if chosen / 4 >> (chosen % 4) & 1 == 1 {
+                if (chosen / 4) >> (chosen % 4) & 1 == 1 {
                     table[chosen / 4][chosen % 4] = u32::MAX;
                 }
                 chosen += 1;
