@@ -8,8 +8,8 @@ use crate::{BLOCK, Bordered, Shape, Weights, thin, winograd};
 
 /// Convolution, bias, ReLU and pool: the output `[image][row][column][output]` and, for each of its numbers, which
 /// pixel of the window won (0 1 over 2 3; the first, if their sums come out equal), or 255 where ReLU lets nothing through.
-/// A window in which something is infinite or no number gives no number, so that it is seen; its three neighbours may,
-/// too.
+/// A window in which something is infinite or no number gives no number, so that it is seen; so may those around it that
+/// are made with it, up to eight.
 ///
 /// # Panics
 /// If input, weights or bias are of another shape.

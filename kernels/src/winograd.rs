@@ -162,7 +162,7 @@ impl Transform {
     /// `Bᵀ d B` of the patch at `patch`, seen by a tile of so many windows: each term's channels into its matrix, `apart`
     /// floats from one to the next.
     #[cfg_attr(all(feature = "relaxed", target_arch = "wasm32"), target_feature(enable = "relaxed-simd"))]
-    #[inline(never)] // alone, so that V8 has registers for it
+    #[inline(never)] // so that V8 has all registers for its loops
     fn patch(&mut self, size: [usize; 2], input: &Bordered, patch: usize, to: &mut [f32], apart: usize) {
         let ([height, width], channels) = (size, input.channels);
         let from = &input.data[patch..patch + (seen(height) - 1) * input.row + seen(width) * channels];
@@ -207,7 +207,7 @@ fn rows_of(between: &[[[f32; 4]; SIDE]; SIDE]) -> Lines<*const f32> {
 
 /// `[tile][inputs]` of so many tiles times weights as in [`crate::product`], into `[tile][outputs]`.
 #[cfg_attr(all(feature = "relaxed", target_arch = "wasm32"), target_feature(enable = "relaxed-simd"))]
-#[inline(never)]
+#[inline(never)] // as above, and V8 unrolls its loops
 fn multiply(patches: &[f32], weights: &[f32], tiles: usize, inputs: usize, outputs: usize, products: &mut [f32]) {
     assert!(tiles <= TILES && patches.len() >= TILES * inputs, "no tile behind the last few");
     assert!(weights.len() >= outputs * inputs && products.len() >= TILES * outputs, "as many outputs");
