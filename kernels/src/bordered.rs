@@ -2,6 +2,7 @@
 
 use crate::Shape;
 use crate::aligned::Aligned;
+use crate::simd::{Bits, F4};
 
 /// A batch as `[image][row + 2][column + 2][channel]`, zeros all around it, channels padded with zeros to a multiple of
 /// four (fewer than four are left as they are: a filter's row of them is taken as one run of floats).
@@ -68,6 +69,20 @@ impl Bordered {
     /// Whether a filter's row of all channels is taken as one run of floats.
     pub(crate) fn is_thin(&self) -> bool {
         self.channels < 4
+    }
+
+    /// Whether nothing but zeros lies in the 4×4 patch from there on: a pooling window and what its filters see around it.
+    #[inline(always)]
+    pub(crate) fn is_blank(&self, patch: usize) -> bool {
+        let patch = &self.data[patch..patch + 3 * self.row + 4 * self.channels];
+        let mut bits = Bits::zero();
+        for four in 0..self.channels {
+            for row in 0..4 {
+                // SAFETY: four of the row's `4 × channels` floats.
+                bits = bits.or(unsafe { F4::load(patch.as_ptr().add(row * self.row + 4 * four)) }.to_bits());
+            }
+        }
+        bits.is_zero()
     }
 
     /// Where the 3×3 patch around a pixel begins.

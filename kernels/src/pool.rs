@@ -80,6 +80,15 @@ impl Pool<'_> {
         }
     }
 
+    /// Gives a window what another one before it was given.
+    pub fn repeat(&mut self, window: usize, of: usize) {
+        let (from, to) = (of * self.outputs, window * self.outputs);
+        let (before, output) = self.output.split_at_mut(to);
+        copy(&mut output[..self.outputs], &before[from..from + self.outputs]);
+        let (before, winners) = self.winners.split_at_mut(to);
+        copy(&mut winners[..self.outputs], &before[from..from + self.outputs]);
+    }
+
     /// The last channels, where they are fewer than eight.
     #[cold]
     #[inline(never)]
@@ -87,6 +96,14 @@ impl Pool<'_> {
         self.output[at..at + count].write_copy_of_slice(&output[..count]);
         self.winners[at..at + count].write_copy_of_slice(&winners[..count]);
     }
+}
+
+/// Copies eight at a time: a copy of an unknown length would be a call.
+fn copy<T: Copy>(to: &mut [T], from: &[T]) {
+    let (blocks, rest) = to.as_chunks_mut::<BLOCK>();
+    let (from, from_rest) = from.as_chunks::<BLOCK>();
+    blocks.iter_mut().zip(from).for_each(|(to, from)| *to = *from);
+    rest.iter_mut().zip(from_rest).for_each(|(to, from)| *to = *from);
 }
 
 /// The greatest of a window's four numbers after bias and ReLU, and which it was, or [`crate::OFF`].

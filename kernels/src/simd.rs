@@ -116,6 +116,12 @@ impl F4 {
     pub fn except(self, bits: Bits) -> Self {
         Self(arch::v128_andnot(self.0, bits.0))
     }
+
+    /// The numbers' own bits.
+    #[inline(always)]
+    pub fn to_bits(self) -> Bits {
+        Bits(self.0)
+    }
 }
 
 #[cfg(target_arch = "wasm32")]
@@ -136,6 +142,12 @@ impl Bits {
     #[inline(always)]
     pub fn or(self, other: Self) -> Self {
         Self(arch::v128_or(self.0, other.0))
+    }
+
+    /// Whether none is set.
+    #[inline(always)]
+    pub fn is_zero(self) -> bool {
+        !arch::v128_any_true(self.0)
     }
 
     /// Lane by lane: `yes` where this one is set.
@@ -262,6 +274,12 @@ impl F4 {
         // SAFETY: as above.
         Self(unsafe { arch::_mm_andnot_ps(bits.0, self.0) })
     }
+
+    /// The numbers' own bits.
+    #[inline(always)]
+    pub fn to_bits(self) -> Bits {
+        Bits(self.0)
+    }
 }
 
 #[cfg(target_arch = "x86_64")]
@@ -287,6 +305,12 @@ impl Bits {
     pub fn or(self, other: Self) -> Self {
         // SAFETY: as above.
         Self(unsafe { arch::_mm_or_ps(self.0, other.0) })
+    }
+
+    /// Whether none is set.
+    #[inline(always)]
+    pub fn is_zero(self) -> bool {
+        self.to_array() == [0; 4]
     }
 
     /// Lane by lane: `yes` where this one is set.
@@ -422,6 +446,12 @@ impl F4 {
     pub fn except(self, bits: Bits) -> Self {
         Self(core::array::from_fn(|lane| f32::from_bits(self.0[lane].to_bits() & !bits.0[lane])))
     }
+
+    /// The numbers' own bits.
+    #[inline(always)]
+    pub fn to_bits(self) -> Bits {
+        Bits(self.0.map(f32::to_bits))
+    }
 }
 
 #[cfg(not(any(target_arch = "wasm32", target_arch = "x86_64")))]
@@ -442,6 +472,12 @@ impl Bits {
     #[inline(always)]
     pub fn or(self, other: Self) -> Self {
         Self(core::array::from_fn(|lane| self.0[lane] | other.0[lane]))
+    }
+
+    /// Whether none is set.
+    #[inline(always)]
+    pub fn is_zero(self) -> bool {
+        self.0 == [0; 4]
     }
 
     /// Lane by lane: `yes` where this one is set.

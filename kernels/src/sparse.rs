@@ -17,6 +17,8 @@ const TAP: usize = 16;
 /// Channels of the input's gradient that are summed at a time: the most that registers hold. Measured: half of them, whose
 /// weights would stay in the first cache, take a tenth longer.
 const GATHERED: usize = 32;
+/// Windows of a thin input that are listed at a time: their gradients and winners stay in the first cache.
+const LISTED: usize = 64;
 /// Images whose winners are listed at a time, at most.
 const MOST_IMAGES: usize = 16;
 
@@ -79,46 +81,88 @@ struct Sums<'a> {
 }
 
 /// With fewer than four input channels a filter is three vectors of `4 × V` floats, of which those behind a run of three
-/// taps are left out later. There is too little to do for a winner to list it first: all windows are taken, and those
-/// that carry nothing count as zero.
-#[cfg_attr(all(feature = "relaxed", target_arch = "wasm32"), target_feature(enable = "relaxed-simd"))]
+/// taps are left out later. There is too little to do for a winner to list it first: windows are listed, and those that
+/// carry nothing count as zero. Of a window that sees nothing but zeros only the bias learns.
 fn thin_weights<const V: usize>(shape: &Shape, input: &Bordered, winners: &[u8], gradient: &[f32], to: Sums) {
-    let Shape { batch, outputs, .. } = *shape;
+    let outputs = shape.outputs;
     let (rows, columns) = shape.pooled();
-    let offsets = [0, input.channels, input.row, input.row + input.channels, 0, 0, 0, 0].map(|floats| 4 * floats);
-    let carried = black_box(CARRIED);
-    // A row of windows after the other: what lies between an output's gradients stays in the first cache meanwhile.
-    for row in 0..batch * rows {
-        let first = row * columns * outputs;
-        let patch = input.patch(row / rows, 2 * (row % rows), 0);
-        for output in 0..outputs {
-            let sums = to.weights[output * 3 * to.width..][..12 * V].as_mut_ptr();
-            // SAFETY: twelve floats for each `V`. Winners and gradient are of the shape, which was checked, so they have a row
-            // of windows from `first` on. A patch of the input begins at `patch` and what is added to it, so three rows of a
-            // run lie inside, and `Bordered` has slack behind the last.
+    let mut windows = Thin::<V> { input, winners, gradient, list: Vec::with_capacity(LISTED), to };
+    let mut of_blank = vec![0.0; outputs];
+    // A row of windows after the other.
+    for row in 0..shape.batch * rows {
+        let row_of = |column: usize| {
+            let window = (row * columns + column) * outputs;
+            (window, input.patch(row / rows, 2 * (row % rows), 2 * column))
+        };
+        of_blank.fill(0.0);
+        for (window, patch) in (0..columns).map(row_of) {
+            if input.is_blank(patch) {
+                add_carried(&mut of_blank, &winners[window..window + outputs], &gradient[window..window + outputs]);
+            } else {
+                windows.take(window, patch);
+            }
+        }
+        if of_blank.iter().all(|sum| sum.is_finite()) {
+            zip(windows.to.bias, &of_blank, |sum, value| sum + value);
+        } else {
+            // Zero times what is infinite or no number is no number: as with all others, then.
+            (0..columns).map(row_of).filter(|&(_, patch)| input.is_blank(patch)).for_each(|(w, p)| windows.take(w, p));
+        }
+    }
+    windows.add();
+}
+
+/// Windows of a thin input.
+struct Thin<'a, const V: usize> {
+    input: &'a Bordered,
+    winners: &'a [u8],
+    gradient: &'a [f32],
+    /// Of each that waits, where its winners and gradients begin, and where its patch.
+    list: Vec<(usize, usize)>,
+    /// What is added to, in rows of `4 × V`.
+    to: Sums<'a>,
+}
+
+impl<const V: usize> Thin<'_, V> {
+    /// Takes another one.
+    fn take(&mut self, window: usize, patch: usize) {
+        assert!(window + self.to.bias.len() <= self.gradient.len().min(self.winners.len()), "a window of the shape");
+        assert!(patch + 3 * self.input.row + 4 * self.input.channels <= self.input.data.len(), "a patch of the input");
+        self.list.push((window, patch));
+        if self.list.len() == LISTED {
+            self.add();
+        }
+    }
+
+    /// Adds what those that wait add.
+    #[cfg_attr(all(feature = "relaxed", target_arch = "wasm32"), target_feature(enable = "relaxed-simd"))]
+    fn add(&mut self) {
+        let Self { input, winners, gradient, list, to } = self;
+        let (winners, gradient, data, row) = (winners.as_ptr(), gradient.as_ptr(), input.data.as_ptr(), input.row);
+        let offsets = [0, input.channels, row, row + input.channels, 0, 0, 0, 0].map(|floats| 4 * floats);
+        let carried = black_box(CARRIED);
+        for (output, (sums, of_bias)) in to.weights.chunks_exact_mut(12 * V).zip(to.bias.iter_mut()).enumerate() {
+            let sums = sums.as_mut_ptr();
+            // SAFETY: twelve floats for each `V`. It was asserted that each window has a winner and a gradient for each bias, and
+            // a patch. From each pixel of the window three rows of a run lie inside that, and `Bordered` has slack behind the
+            // last.
             unsafe {
                 let mut totals: [[F4; V]; 3] =
                     core::array::from_fn(|row| core::array::from_fn(|v| F4::load(sums.add((row * V + v) * 4))));
                 let mut bias = 0.0;
-                let mut byte = winners.as_ptr().wrapping_add(first + output);
-                let mut of_window = gradient.as_ptr().wrapping_add(first + output);
-                let mut patch = input.data.as_ptr().wrapping_add(patch);
-                for _ in 0..columns {
-                    let place = usize::from(*byte % 8);
-                    let gradient = carried[place] * *of_window;
+                for &(window, patch) in list.iter() {
+                    let place = usize::from(*winners.add(window + output) % 8);
+                    let gradient = carried[place] * *gradient.add(window + output);
                     bias += gradient;
-                    let from = patch.byte_add(offsets[place]);
-                    byte = byte.wrapping_add(outputs);
-                    of_window = of_window.wrapping_add(outputs);
-                    patch = patch.wrapping_add(2 * input.channels);
                     let gradient = F4::splat(gradient);
-                    for (row, totals) in totals.iter_mut().enumerate() {
+                    let from = data.add(patch).byte_add(offsets[place]);
+                    for (tap_row, totals) in totals.iter_mut().enumerate() {
                         for (v, total) in totals.iter_mut().enumerate() {
-                            *total = total.add_product(gradient, F4::load(from.add(row * input.row + 4 * v)));
+                            *total = total.add_product(gradient, F4::load(from.add(tap_row * row + 4 * v)));
                         }
                     }
                 }
-                to.bias[output] += bias;
+                *of_bias += bias;
                 for (row, totals) in totals.iter().enumerate() {
                     for (v, total) in totals.iter().enumerate() {
                         total.store(sums.add((row * V + v) * 4));
@@ -126,6 +170,7 @@ fn thin_weights<const V: usize>(shape: &Shape, input: &Bordered, winners: &[u8],
                 }
             }
         }
+        list.clear();
     }
 }
 

@@ -1,5 +1,6 @@
 //! Forward with pool for fewer than four input channels (the image itself): there is too little to transform, so the
-//! window's four pixels are the rows of the register tile and the filter's taps are summed directly.
+//! window's four pixels are the rows of the register tile and the filter's taps are summed directly. All windows that see
+//! nothing but zeros are equal, so one of them is summed: six in ten of a drawn digit's.
 
 use std::hint::black_box;
 
@@ -26,9 +27,19 @@ fn sum<const RUN: usize>(shape: &Shape, input: &Bordered, weights: &Weights, poo
     let (rows, columns) = shape.pooled();
     // Not told to the compiler: it would lay out all taps one after the other, more than V8 has registers for.
     let filter_rows = black_box(3);
-    for window in 0..shape.windows() {
-        let (image, y, x) = (window / (rows * columns), window / columns % rows, window % columns);
-        let patch = input.patch(image, 2 * y, 2 * x);
+    let mut blank = None;
+    let places = (0..shape.batch * rows).flat_map(|row| (0..columns).map(move |column| (row, column)));
+    for (window, (row, column)) in places.enumerate() {
+        let patch = input.patch(row / rows, 2 * (row % rows), 2 * column);
+        if input.is_blank(patch) {
+            match blank {
+                Some(first) => {
+                    pool.repeat(window, first);
+                    continue;
+                }
+                None => blank = Some(window),
+            }
+        }
         let patch = &input.data[patch..patch + 3 * input.row + input.channels + RUN];
         let starts = [0, input.channels, input.row, input.row + input.channels];
         for block in 0..shape.output_blocks() {

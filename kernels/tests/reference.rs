@@ -97,11 +97,21 @@ fn close(found: &[f32], expected: &[f64], what: &str) {
     }
 }
 
+/// Input, weights and bias. With odd seeds the input is blank but for a part of each image, as a drawing's is.
 fn data(shape: &Shape, seed: u64) -> (Vec<f32>, Weights, Vec<f32>) {
+    let mut input = numbers(shape.input_len(), seed);
+    if seed % 2 == 1 {
+        for (at, pixel) in input.chunks_exact_mut(shape.inputs).enumerate() {
+            let (y, x) = (at / shape.width % shape.height, at % shape.width);
+            if 3 * y < 2 * shape.height || 3 * x > shape.width {
+                pixel.fill(0.0);
+            }
+        }
+    }
     let scale = 1.0 / (9.0 * shape.inputs as f32).sqrt();
     let weights: Vec<f32> = numbers(shape.weights_len(), seed + 1).into_iter().map(|w| w * scale).collect();
     let weights = Weights::new(shape.inputs, shape.outputs, &weights);
-    (numbers(shape.input_len(), seed), weights, numbers(shape.outputs, seed + 2).into_iter().map(|b| b * 0.1).collect())
+    (input, weights, numbers(shape.outputs, seed + 2).into_iter().map(|b| b * 0.1).collect())
 }
 
 fn with_pool(shape: &Shape, seed: u64) {
@@ -362,6 +372,41 @@ fn what_is_no_number_is_not_lost() {
             assert!(output.iter().any(|value| !value.is_finite()), "{bad} with a pool, {inputs} channels");
             let output = conv_relu(&shape, &input, &weights, &bias);
             assert!(output.iter().any(|value| !value.is_finite()), "{bad} without, {inputs} channels");
+        }
+    }
+}
+
+#[cfg_attr(not(target_arch = "wasm32"), test)]
+#[cfg_attr(target_arch = "wasm32", wasm_bindgen_test)]
+fn what_is_no_number_is_not_lost_in_a_blank_area() {
+    // Zero times it is no number either.
+    for (bad, inputs) in [(f32::NAN, 1), (f32::INFINITY, 1), (f32::NEG_INFINITY, 3), (f32::NAN, 8)] {
+        let shape = Shape { batch: 2, height: 6, width: 6, inputs, outputs: 8 };
+        let bordered = Bordered::new(&shape, &vec![0.0; shape.input_len()]);
+        let bias = [1.0; 8];
+        let mut weights = numbers(shape.weights_len(), 6);
+        weights[7] = bad;
+        let packed = Weights::new(inputs, 8, &weights);
+        let (output, _) = conv_relu_pool(&shape, &bordered, &packed, &bias);
+        for (at, value) in output.iter().enumerate() {
+            assert_eq!(
+                value.is_finite(),
+                at % 8 != 0,
+                "{bad} among the first of {inputs} filters, output {at}: {value}"
+            );
+        }
+
+        weights[7] = 1.0;
+        let packed = Weights::new(inputs, 8, &weights);
+        let (output, winners) = conv_relu_pool(&shape, &bordered, &packed, &bias);
+        assert!(output.iter().all(|&value| value == 1.0) && winners.iter().all(|&winner| winner == 0));
+        let mut gradient = numbers(shape.pooled_len(), 7);
+        gradient[8 * 11 + 2] = bad;
+        let (dw, db) = pooled_backward_weights(&shape, &bordered, &winners, &gradient);
+        for output in 0..8 {
+            assert_eq!(db[output].is_finite(), output != 2, "{bad} in a gradient: bias {output}");
+            let filter = &dw[output * 9 * inputs..][..9 * inputs];
+            assert_eq!(filter.iter().all(|value| value.is_finite()), output != 2, "{bad} in a gradient: {filter:?}");
         }
     }
 }
