@@ -45,11 +45,17 @@ fn main() {
         );
         println!(
             "  dW      {:.2} ms",
-            median(|| drop(black_box(pooled_backward_weights(&shape, &bordered, black_box(&winners), &gradient))))
+            median(|| drop(black_box(pooled_backward_weights(
+                &shape,
+                &bordered,
+                black_box(&winners),
+                &gradient,
+                None
+            ))))
         );
         println!(
             "  dX      {:.2} ms",
-            median(|| drop(black_box(pooled_backward_input(&shape, &w, black_box(&winners), &gradient))))
+            median(|| drop(black_box(pooled_backward_input(&shape, &w, black_box(&winners), &gradient, None))))
         );
     }
     let shape = Shape { batch: 64, height: 3, width: 3, inputs: 64, outputs: 64 };

@@ -1,5 +1,7 @@
 //! Images with a border of zeros, so that no kernel asks whether a tap falls inside.
 
+use std::sync::Arc;
+
 use crate::Shape;
 use crate::aligned::Aligned;
 use crate::simd::{Bits, F4};
@@ -15,6 +17,7 @@ pub struct Bordered {
     pub(crate) row: usize,
     /// Floats from an image to the next.
     pub(crate) image: usize,
+    blank: Option<Arc<[bool]>>,
 }
 
 /// What a vector may read past the last float.
@@ -55,7 +58,11 @@ impl Bordered {
             }
             data.resize(data.len() + SLACK, 0.0);
         });
-        Self { data, channels, row, image }
+        let mut bordered = Self { data, channels, row, image, blank: None };
+        if bordered.is_thin() {
+            bordered.blank = bordered.find_blank(shape);
+        }
+        bordered
     }
 
     /// Asserts that it was made of a batch of that shape: what the kernels read without a check lies inside then.
@@ -71,18 +78,38 @@ impl Bordered {
         self.channels < 4
     }
 
-    /// Whether nothing but zeros lies in the 4×4 patch from there on: a pooling window and what its filters see around it.
+    /// `[image][row][column]` of the windows of a 2×2 pool after a convolution: which of them see nothing but zeros, and so
+    /// come out equal. `None` if it is true of none; of more than three channels it isn't asked.
+    pub fn blank_windows(&self) -> Option<&Arc<[bool]>> {
+        self.blank.as_ref()
+    }
+
+    /// Whether that window is one of them.
     #[inline(always)]
-    pub(crate) fn is_blank(&self, patch: usize) -> bool {
-        let patch = &self.data[patch..patch + 3 * self.row + 4 * self.channels];
-        let mut bits = Bits::zero();
-        for four in 0..self.channels {
-            for row in 0..4 {
-                // SAFETY: four of the row's `4 × channels` floats.
-                bits = bits.or(unsafe { F4::load(patch.as_ptr().add(row * self.row + 4 * four)) }.to_bits());
+    pub(crate) fn is_blank(&self, window: usize) -> bool {
+        self.blank.as_ref().is_some_and(|blank| blank[window])
+    }
+
+    /// [`Bordered::blank_windows`], looked for.
+    fn find_blank(&self, shape: &Shape) -> Option<Arc<[bool]>> {
+        let (rows, columns) = shape.pooled();
+        let sees_nothing = |row: usize, column: usize| {
+            let patch = self.patch(row / rows, 2 * (row % rows), 2 * column);
+            let patch = &self.data[patch..patch + 3 * self.row + 4 * self.channels];
+            let mut bits = Bits::zero();
+            for four in 0..self.channels {
+                for row in 0..4 {
+                    // SAFETY: four of the row's `4 × channels` floats.
+                    bits = bits.or(unsafe { F4::load(patch.as_ptr().add(row * self.row + 4 * four)) }.to_bits());
+                }
             }
+            bits.is_zero()
+        };
+        let mut blank = Vec::with_capacity(shape.windows());
+        for row in 0..shape.batch * rows {
+            blank.extend((0..columns).map(|column| sees_nothing(row, column)));
         }
-        bits.is_zero()
+        blank.contains(&true).then(|| blank.into())
     }
 
     /// Where the 3×3 patch around a pixel begins.

@@ -9,8 +9,9 @@
 //!   [`pool`]); one byte a window says which pixel won.
 //! - **Backward is sparse.** Only a window's winner carries gradient, and only where ReLU let it through: at most one
 //!   pixel in four. The gradient is never spread out to the size before the pool ([`sparse`]). This is exact.
-//! - **The paper costs nothing.** All pooling windows of an image that see nothing but zeros are equal, and their filters
-//!   learn nothing: the first layer sums one of them ([`thin`]). Of a drawn digit that is six windows in ten.
+//! - **The paper costs next to nothing.** All pooling windows of an image that see nothing but zeros are equal, six in ten
+//!   of a drawn digit's. The first layer sums one of them ([`thin`]), and only its bias learns from them, the sum of their
+//!   gradients: so backward the second layer adds up what is carried to all of them, and multiplies once ([`alike`]).
 //! - **Small maps take images as rows.** Without a pool, the rows of a register tile are four images at the same pixel,
 //!   so only taps that fall inside the map are done ([`dense`]).
 //!
@@ -21,6 +22,7 @@
 
 mod adam;
 mod aligned;
+mod alike;
 mod axis;
 mod bordered;
 mod dense;

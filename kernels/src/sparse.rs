@@ -5,6 +5,7 @@ use std::hint::black_box;
 use std::mem::MaybeUninit;
 
 use crate::aligned::Aligned;
+use crate::alike::Alike;
 use crate::simd::{Bits, F4, places_of, store_chosen, zip};
 use crate::{Bordered, OFF, Shape, Weights};
 
@@ -37,15 +38,19 @@ struct Winner {
 /// Gradients of weights `[output][input][3][3]` and bias `[output]` from the gradient of the pooled output and the
 /// winners of [`crate::conv_relu_pool`].
 ///
+/// Pixels that are `alike` `[image][row][column]` are the same numbers ([`Bordered::blank_windows`]). Windows that see no
+/// others are not gone through one by one: what their winners carry to each tap is added up, and multiplied by them once.
+///
 /// # Panics
-/// If input, gradient or winners are of another shape.
+/// If input, gradient, winners or `alike` are of another shape.
 pub fn pooled_backward_weights(
     shape: &Shape,
     input: &Bordered,
     winners: &[u8],
     gradient: &[f32],
+    alike: Option<&[bool]>,
 ) -> (Vec<f32>, Vec<f32>) {
-    check(shape, winners, gradient);
+    check(shape, winners, gradient, alike);
     input.check(shape);
     // [output][tap row][a run of floats]: three taps of all channels.
     let run = 3 * input.channels;
@@ -54,7 +59,7 @@ pub fn pooled_backward_weights(
     let mut bias = vec![0.0; shape.outputs];
     let to = Sums { weights: &mut sums, width, bias: &mut bias };
     match width / 4 {
-        _ if !input.is_thin() => listed_weights(shape, input, winners, gradient, to),
+        _ if !input.is_thin() => listed_weights(shape, input, winners, gradient, alike, to),
         1 => thin_weights::<1>(shape, input, winners, gradient, to),
         2 => thin_weights::<2>(shape, input, winners, gradient, to),
         _ => thin_weights::<3>(shape, input, winners, gradient, to),
@@ -90,23 +95,22 @@ fn thin_weights<const V: usize>(shape: &Shape, input: &Bordered, winners: &[u8],
     let mut of_blank = vec![0.0; outputs];
     // A row of windows after the other.
     for row in 0..shape.batch * rows {
-        let row_of = |column: usize| {
-            let window = (row * columns + column) * outputs;
-            (window, input.patch(row / rows, 2 * (row % rows), 2 * column))
-        };
+        let of_row = row * columns..(row + 1) * columns;
+        let patch = |window: usize| input.patch(row / rows, 2 * (row % rows), 2 * (window - row * columns));
         of_blank.fill(0.0);
-        for (window, patch) in (0..columns).map(row_of) {
-            if input.is_blank(patch) {
-                add_carried(&mut of_blank, &winners[window..window + outputs], &gradient[window..window + outputs]);
+        for window in of_row.clone() {
+            if input.is_blank(window) {
+                let at = window * outputs..(window + 1) * outputs;
+                add_carried(&mut of_blank, &winners[at.clone()], &gradient[at]);
             } else {
-                windows.take(window, patch);
+                windows.take(window, patch(window));
             }
         }
         if of_blank.iter().all(|sum| sum.is_finite()) {
             zip(windows.to.bias, &of_blank, |sum, value| sum + value);
         } else {
             // Zero times what is infinite or no number is no number: as with all others, then.
-            (0..columns).map(row_of).filter(|&(_, patch)| input.is_blank(patch)).for_each(|(w, p)| windows.take(w, p));
+            of_row.filter(|&window| input.is_blank(window)).for_each(|window| windows.take(window, patch(window)));
         }
     }
     windows.add();
@@ -126,6 +130,7 @@ struct Thin<'a, const V: usize> {
 impl<const V: usize> Thin<'_, V> {
     /// Takes another one.
     fn take(&mut self, window: usize, patch: usize) {
+        let window = window * self.to.bias.len();
         assert!(window + self.to.bias.len() <= self.gradient.len().min(self.winners.len()), "a window of the shape");
         assert!(patch + 3 * self.input.row + 4 * self.input.channels <= self.input.data.len(), "a patch of the input");
         self.list.push((window, patch));
@@ -177,7 +182,7 @@ impl<const V: usize> Thin<'_, V> {
 /// The winners of an output channel are listed; then for a row of the filter, three taps by up to sixteen channels are
 /// summed in registers over the whole list.
 #[cfg_attr(all(feature = "relaxed", target_arch = "wasm32"), target_feature(enable = "relaxed-simd"))]
-fn listed_weights(shape: &Shape, input: &Bordered, winners: &[u8], gradient: &[f32], to: Sums) {
+fn listed_weights(shape: &Shape, input: &Bordered, winners: &[u8], gradient: &[f32], alike: Option<&[bool]>, to: Sums) {
     let Shape { batch, outputs, .. } = *shape;
     let (rows, columns) = shape.pooled();
     let per_image = rows * columns;
@@ -191,6 +196,7 @@ fn listed_weights(shape: &Shape, input: &Bordered, winners: &[u8], gradient: &[f
     let row = (shape.width + 2) * TAP;
     let mut block = Aligned::zeros(images * pixels * TAP);
     let offsets = [0, TAP, row, row + TAP, 0, 0, 0, 0].map(|floats| 4 * floats as i32);
+    let mut alike = alike.map(|alike| Alike::new(shape, alike));
     for first in (0..batch).step_by(images) {
         let end = batch.min(first + images);
         for (output, end) in ends.iter_mut().enumerate() {
@@ -201,6 +207,14 @@ fn listed_weights(shape: &Shape, input: &Bordered, winners: &[u8], gradient: &[f
         let windows = winners[some.clone()].chunks_exact(outputs).zip(gradient[some].chunks_exact(outputs));
         for (window, (bytes, gradients)) in windows.enumerate() {
             let (image, y, x) = (window / per_image, window / columns % rows, window % columns);
+            add_carried(&mut bias, bytes, gradients);
+            if let Some(alike) = &mut alike {
+                alike.look_at(first + image);
+                if alike.is_all(y, x) {
+                    alike.add_window(y, x, bytes, gradients);
+                    continue;
+                }
+            }
             let patch = 4 * (image * pixels * TAP + 2 * y * row + 2 * x * TAP) as i32;
             for ((&byte, &gradient), end) in bytes.iter().zip(gradients).zip(&mut ends) {
                 let place = *end;
@@ -210,7 +224,6 @@ fn listed_weights(shape: &Shape, input: &Bordered, winners: &[u8], gradient: &[f
                 }
                 *end = place + usize::from(byte < OFF);
             }
-            add_carried(&mut bias, bytes, gradients);
         }
         zip(to.bias, &bias, |sum, value| sum + value);
         let data = &input.data[first * pixels * channels..end * pixels * channels];
@@ -236,6 +249,17 @@ fn listed_weights(shape: &Shape, input: &Bordered, winners: &[u8], gradient: &[f
                     }
                 }
             }
+        }
+    }
+    let Some((alike, first)) = alike.and_then(|alike| alike.first().map(|first| (alike, first))) else { return };
+    let (image, pixel) = (first / (shape.height * shape.width), first % (shape.height * shape.width));
+    let middle = input.patch(image, pixel / shape.width, pixel % shape.width) + input.row + channels;
+    let numbers = &input.data[middle..middle + channels];
+    for (output, sums) in to.weights.chunks_exact_mut(3 * to.width).enumerate() {
+        for tap in 0..9 {
+            let carried = F4::splat(alike.carried(output, tap));
+            let sums = &mut sums[tap / 3 * to.width + tap % 3 * channels..][..channels];
+            zip(sums, numbers, |sum, number| sum.add_product(carried, number));
         }
     }
 }
@@ -299,13 +323,24 @@ unsafe fn add_taps<const V: usize>(list: &[Winner], from: *const f32, channels: 
 /// rows; in each, the winners of the three columns around it follow each other, and a winner's place in the weights
 /// moves evenly with the pixel's column, so that one loop does the three taps.
 ///
+/// Pixels that are `alike` `[image][row][column]` are the same numbers, made from nothing ([`Bordered::blank_windows`]), so
+/// that only their gradients' sum is of use: the first of them gets it, and the others zero. For the sum of products that
+/// differ in their gradients alone is one product: those that a tap carries to such pixels are added up first.
+///
 /// # Panics
-/// If weights, gradient or winners are of another shape.
+/// If weights, gradient, winners or `alike` are of another shape.
 #[cfg_attr(all(feature = "relaxed", target_arch = "wasm32"), target_feature(enable = "relaxed-simd"))]
-pub fn pooled_backward_input(shape: &Shape, weights: &Weights, winners: &[u8], gradient: &[f32]) -> Vec<f32> {
-    check(shape, winners, gradient);
+pub fn pooled_backward_input(
+    shape: &Shape,
+    weights: &Weights,
+    winners: &[u8],
+    gradient: &[f32],
+    alike: Option<&[bool]>,
+) -> Vec<f32> {
+    check(shape, winners, gradient, alike);
     let Shape { batch, height, width, inputs, outputs } = *shape;
     weights.check(inputs, outputs, 9);
+    let pixels = height * width;
     let packed = weights.gathered.get_or_init(|| pack(inputs, outputs, weights));
     let (rows, columns) = shape.pooled();
     let column = outputs * GATHERED; // floats from a tap's column to the next
@@ -317,8 +352,12 @@ pub fn pooled_backward_input(shape: &Shape, weights: &Weights, winners: &[u8], g
     let mut starts = vec![0; covered_rows * covered + 1];
     // More than there can be, for what `list_place` needs.
     let mut list = vec![Winner::default(); (rows * columns + 1) * outputs + 4];
+    let mut alike = alike.map(|alike| Alike::new(shape, alike));
     for image in 0..batch {
         let mut count = 0;
+        if let Some(alike) = &mut alike {
+            alike.look_at(image);
+        }
         for y in 0..covered_rows {
             for x in 0..covered {
                 starts[y * covered + x] = count;
@@ -326,15 +365,26 @@ pub fn pooled_backward_input(shape: &Shape, weights: &Weights, winners: &[u8], g
                 let (bytes, gradients) = (&winners[window..window + outputs], &gradient[window..window + outputs]);
                 let place = (y % 2 * 2 + x % 2) as u8;
                 let first = -4 * (x * column) as i32;
-                count += list_place(bytes, gradients, place, first, &mut list[count..]);
+                let some = list_place(bytes, gradients, place, first, &mut list[count..]);
+                if let Some(alike) = &mut alike {
+                    let marks = alike.around(y, x);
+                    for winner in &list[count..count + some] {
+                        alike.add((winner.at - first) as usize / (4 * GATHERED), winner.gradient, marks);
+                    }
+                }
+                count += some;
             }
         }
         starts[covered_rows * covered] = count;
-        let to = &mut all[image * height * width * inputs..(image + 1) * height * width * inputs];
+        let to = &mut all[image * pixels * inputs..(image + 1) * pixels * inputs];
         for (block, packed) in packed.chunks_exact(9 * outputs * GATHERED).enumerate() {
-            let some = GATHERED.min(inputs - block * GATHERED);
+            let some = block * GATHERED..inputs.min((block + 1) * GATHERED);
             for (pixel, to) in to.chunks_exact_mut(inputs).enumerate() {
-                let (y, x) = (pixel / width, pixel % width);
+                let (to, y, x) = (&mut to[some.clone()], pixel / width, pixel % width);
+                if alike.as_ref().is_some_and(|alike| alike.is(y, x)) {
+                    to.fill(MaybeUninit::new(0.0));
+                    continue;
+                }
                 // The winners of each row around, and what their places in the weights are counted from.
                 let mut around: [(&[Winner], usize); 3] = [(&[], 0); 3];
                 for (tap_row, around) in around.iter_mut().enumerate() {
@@ -345,26 +395,30 @@ pub fn pooled_backward_input(shape: &Shape, weights: &Weights, winners: &[u8], g
                     let winners = &list[starts[row * covered + from]..starts[row * covered + end]];
                     *around = (winners, (tap_row * 3 + x + 1) * column);
                 }
-                let to = &mut to[block * GATHERED..][..some];
                 // SAFETY: a winner in column p of output o stands for place (o − p × outputs) × GATHERED; with what it is
                 // counted from, (tap row × 3 + x + 1 − p) × column + o × GATHERED: x + 1 − p is 0, 1 or 2, so it lies in the
                 // block's nine taps, and as many floats from there on end within the output's.
-                unsafe {
-                    match some.div_ceil(4) {
-                        1 => gather::<1>(&around, packed.as_ptr(), to),
-                        2 => gather::<2>(&around, packed.as_ptr(), to),
-                        3 => gather::<3>(&around, packed.as_ptr(), to),
-                        4 => gather::<4>(&around, packed.as_ptr(), to),
-                        5 => gather::<5>(&around, packed.as_ptr(), to),
-                        6 => gather::<6>(&around, packed.as_ptr(), to),
-                        7 => gather::<7>(&around, packed.as_ptr(), to),
-                        _ => gather::<8>(&around, packed.as_ptr(), to),
-                    }
-                }
+                unsafe { gather(&around, packed.as_ptr(), to) };
             }
         }
     }
-    // SAFETY: `gather` has written each pixel's each block.
+    if let Some((alike, first)) = alike.and_then(|alike| alike.first().map(|first| (alike, first))) {
+        // As if each tap of each output were a winner.
+        let of_tap = |tap: usize| {
+            let alike = &alike;
+            (0..outputs).map(move |output| {
+                let at = (4 * (tap * outputs + output) * GATHERED) as i32;
+                Winner { gradient: alike.carried(output, tap), at }
+            })
+        };
+        let list: Vec<Winner> = (0..9).flat_map(of_tap).collect();
+        let to = &mut all[first * inputs..(first + 1) * inputs];
+        for (packed, to) in packed.chunks_exact(9 * outputs * GATHERED).zip(to.chunks_mut(GATHERED)) {
+            // SAFETY: each is at the block's weights of its tap and output.
+            unsafe { gather(&[(&list, 0), (&[], 0), (&[], 0)], packed.as_ptr(), to) };
+        }
+    }
+    // SAFETY: each pixel's each block was written.
     unsafe { result.set_len(shape.input_len()) };
     result
 }
@@ -437,12 +491,37 @@ unsafe fn add_winner<const V: usize>(mut totals: [F4; V], winner: &Winner, weigh
     totals
 }
 
-/// Sums gradient × weight for `4 × V` channels of one pixel.
+/// Sums gradient × weight for some channels of one pixel, as many as are gathered at a time at most.
 ///
 /// # Safety
-/// Each winner's place, plus what it is counted from, plus `4 × V`, lies in the weights.
+/// Each winner's place, plus what it is counted from, plus that many, lies in the weights.
+#[cfg_attr(all(feature = "relaxed", target_arch = "wasm32"), target_feature(enable = "relaxed-simd"))]
+unsafe fn gather(around: &[(&[Winner], usize); 3], weights: *const f32, to: &mut [MaybeUninit<f32>]) {
+    // SAFETY: as the caller promises.
+    unsafe {
+        match to.len().div_ceil(4) {
+            1 => gather_channels::<1>(around, weights, to),
+            2 => gather_channels::<2>(around, weights, to),
+            3 => gather_channels::<3>(around, weights, to),
+            4 => gather_channels::<4>(around, weights, to),
+            5 => gather_channels::<5>(around, weights, to),
+            6 => gather_channels::<6>(around, weights, to),
+            7 => gather_channels::<7>(around, weights, to),
+            _ => gather_channels::<8>(around, weights, to),
+        }
+    }
+}
+
+/// [`gather`] for `4 × V` channels.
+///
+/// # Safety
+/// As there.
 #[inline(always)]
-unsafe fn gather<const V: usize>(around: &[(&[Winner], usize); 3], weights: *const f32, to: &mut [MaybeUninit<f32>]) {
+unsafe fn gather_channels<const V: usize>(
+    around: &[(&[Winner], usize); 3],
+    weights: *const f32,
+    to: &mut [MaybeUninit<f32>],
+) {
     let mut totals = [F4::zero(); V];
     for &(winners, base) in around {
         for winner in winners {
@@ -462,7 +541,9 @@ unsafe fn gather<const V: usize>(around: &[(&[Winner], usize); 3], weights: *con
     }
 }
 
-fn check(shape: &Shape, winners: &[u8], gradient: &[f32]) {
+fn check(shape: &Shape, winners: &[u8], gradient: &[f32], alike: Option<&[bool]>) {
+    let pixels = shape.batch * shape.height * shape.width;
+    assert!(alike.is_none_or(|alike| alike.len() == pixels), "which pixels are alike is of another shape");
     assert_eq!(winners.len(), shape.pooled_len(), "the winners are of another shape");
     assert_eq!(gradient.len(), shape.pooled_len(), "the gradient is of another shape");
     // Bytes in the lists of winners.

@@ -31,7 +31,7 @@ fn sum<const RUN: usize>(shape: &Shape, input: &Bordered, weights: &Weights, poo
     let places = (0..shape.batch * rows).flat_map(|row| (0..columns).map(move |column| (row, column)));
     for (window, (row, column)) in places.enumerate() {
         let patch = input.patch(row / rows, 2 * (row % rows), 2 * column);
-        if input.is_blank(patch) {
+        if input.is_blank(window) {
             match blank {
                 Some(first) => {
                     pool.repeat(window, first);

@@ -145,10 +145,26 @@ fn with_pool(shape: &Shape, seed: u64) {
     }
     close(&output, &expected, "output");
     let (dx, dw, db) = Reference::backward(shape, &input, &weights, &before);
-    let (weight_gradient, bias_gradient) = pooled_backward_weights(shape, &bordered, &winners, &gradient);
+    let (weight_gradient, bias_gradient) = pooled_backward_weights(shape, &bordered, &winners, &gradient, None);
     close(&weight_gradient, &dw, "weights");
     close(&bias_gradient, &db, "bias");
-    close(&pooled_backward_input(shape, &weights, &winners, &gradient), &dx, "input");
+    let found = pooled_backward_input(shape, &weights, &winners, &gradient, None);
+    close(&found, &dx, "input");
+
+    // Of pixels that are alike the first gets what all of them got, and the others get nothing; nothing else changes.
+    let alike: Vec<bool> = numbers(dx.len() / shape.inputs, seed + 4).into_iter().map(|number| number > 0.3).collect();
+    let (mut sums, mut others, mut left) = (vec![0.0; shape.inputs], found, None);
+    for (at, dx) in dx.chunks_exact(shape.inputs).enumerate().filter(|(at, _)| alike[*at]) {
+        sums.iter_mut().zip(dx).for_each(|(sum, dx)| *sum += dx);
+        others[at * shape.inputs..][..shape.inputs].fill(0.0);
+        left = left.or(Some(at * shape.inputs));
+    }
+    let mut found = pooled_backward_input(shape, &weights, &winners, &gradient, Some(&alike));
+    if let Some(first) = left {
+        close(&found[first..first + shape.inputs], &sums, "input, alike");
+        found[first..first + shape.inputs].fill(0.0);
+    }
+    assert_eq!(found, others, "input, the rest");
 }
 
 fn without_pool(shape: &Shape, seed: u64) {
@@ -241,6 +257,36 @@ fn cross_entropy(classes: usize, seed: u64, smoothing: f32) {
     assert_eq!(found.correct, right.count() as f32);
 }
 
+/// What a first layer learns from the gradients of its windows, and what it learns where those that see nothing are summed.
+fn blank_windows(shape: &Shape, next: usize, seed: u64) {
+    let (input, weights, bias) = data(shape, seed);
+    let bordered = Bordered::new(shape, &input);
+    let (output, winners) = conv_relu_pool(shape, &bordered, &weights, &bias);
+    let alike = bordered.blank_windows().expect("a part is blank");
+    let maps: Vec<&[f32]> = output.chunks_exact(shape.outputs).collect();
+    let first = alike.iter().position(|&alike| alike).unwrap();
+    assert!(maps.iter().zip(alike.iter()).all(|(map, &alike)| !alike || *map == maps[first]), "they are alike");
+
+    let (height, width) = shape.pooled();
+    let second = Shape { batch: shape.batch, height, width, inputs: shape.outputs, outputs: next };
+    let (_, second_weights, second_bias) = data(&second, seed + 10);
+    let second_input = Bordered::new(&second, &output);
+    let (_, second_winners) = conv_relu_pool(&second, &second_input, &second_weights, &second_bias);
+    let gradient = numbers(second.pooled_len(), seed + 3);
+    let [one_by_one, summed] = [None, Some(&alike[..])]
+        .map(|alike| pooled_backward_weights(&second, &second_input, &second_winners, &gradient, alike));
+    let expected = [one_by_one.0, one_by_one.1].map(|found| found.into_iter().map(f64::from).collect::<Vec<_>>());
+    close(&summed.0, &expected[0], "weights of the next layer");
+    close(&summed.1, &expected[1], "bias of the next layer");
+    let [one_by_one, summed] = [None, Some(&alike[..])].map(|alike| {
+        let gradient = pooled_backward_input(&second, &second_weights, &second_winners, &gradient, alike);
+        pooled_backward_weights(shape, &bordered, &winners, &gradient, None)
+    });
+    assert_eq!(one_by_one.0, summed.0, "weights");
+    let expected: Vec<f64> = one_by_one.1.into_iter().map(f64::from).collect();
+    close(&summed.1, &expected, "bias");
+}
+
 /// As large a batch as a test can wait for.
 fn bearable([height, width, inputs, outputs, batch]: [usize; 5]) -> Shape {
     let batch = batch.min((300_000 / (height * width * inputs * outputs)).max(1));
@@ -265,6 +311,14 @@ proptest! {
     #[test]
     fn without_a_pool_output_and_gradients_are_the_plain_sums(shape in shapes(), seed in 0..1000u64) {
         without_pool(&shape, seed);
+    }
+
+    #[test]
+    fn what_two_layers_learn_from_blank_windows_in_sum_is_what_they_learn_from_each(
+        height in 6..30usize, width in 6..30usize, inputs in 1..4usize, outputs in 1..40usize, next in 1..20usize,
+        batch in 1..6usize, seed in 0..500u64,
+    ) {
+        blank_windows(&Shape { batch, height, width, inputs, outputs }, next, 2 * seed + 1);
     }
 
     #[test]
@@ -303,6 +357,8 @@ fn the_articles_layers_are_the_plain_sums() {
     with_pool(&Shape { batch: 5, height: 14, width: 14, inputs: 32, outputs: 64 }, 2);
     with_pool(&Shape { batch: 5, height: 7, width: 7, inputs: 64, outputs: 64 }, 3);
     without_pool(&Shape { batch: 37, height: 3, width: 3, inputs: 64, outputs: 64 }, 4);
+    blank_windows(&Shape { batch: 5, height: 28, width: 28, inputs: 1, outputs: 32 }, 64, 1);
+    blank_windows(&Shape { batch: 3, height: 17, width: 22, inputs: 3, outputs: 35 }, 5, 3);
     dense(&Linear { rows: 37, inputs: 576, outputs: 64 }, 5);
     dense(&Linear { rows: 128, inputs: 64, outputs: 10 }, 6);
 }
@@ -335,8 +391,8 @@ fn dead_windows_carry_no_gradient() {
     let (output, winners) = conv_relu_pool(&shape, &bordered, &weights, &[-100.0; 5]);
     assert!(output.iter().all(|&value| value == 0.0) && winners.iter().all(|&winner| winner == 255));
     let gradient = vec![1.0; shape.pooled_len()];
-    let (dw, db) = pooled_backward_weights(&shape, &bordered, &winners, &gradient);
-    let dx = pooled_backward_input(&shape, &weights, &winners, &gradient);
+    let (dw, db) = pooled_backward_weights(&shape, &bordered, &winners, &gradient, None);
+    let dx = pooled_backward_input(&shape, &weights, &winners, &gradient, None);
     assert!(dw.iter().chain(&db).chain(&dx).all(|&value| value == 0.0));
 }
 
@@ -402,7 +458,7 @@ fn what_is_no_number_is_not_lost_in_a_blank_area() {
         assert!(output.iter().all(|&value| value == 1.0) && winners.iter().all(|&winner| winner == 0));
         let mut gradient = numbers(shape.pooled_len(), 7);
         gradient[8 * 11 + 2] = bad;
-        let (dw, db) = pooled_backward_weights(&shape, &bordered, &winners, &gradient);
+        let (dw, db) = pooled_backward_weights(&shape, &bordered, &winners, &gradient, None);
         for output in 0..8 {
             assert_eq!(db[output].is_finite(), output != 2, "{bad} in a gradient: bias {output}");
             let filter = &dw[output * 9 * inputs..][..9 * inputs];

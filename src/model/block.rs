@@ -9,23 +9,23 @@ use burn::tensor::{
     ops::{ConvOptions, MaxPoolOptions},
 };
 
-pub use super::kernels::After;
+pub use super::kernels::{After, Maps};
 
 /// Convolution, bias, ReLU and, if asked for, a 2×2 maximum pool with stride 2.
 ///
 /// `input` is `[batch, in, height, width]`, `weight` `[out, in, kernel, kernel]`, `bias` `[out]`; `padding` is the
 /// number of zeros on each side. A pool drops a last odd row and column (7 → 3).
-pub fn conv_relu_pool(input: Tensor<4>, weight: Tensor<4>, bias: Tensor<1>, padding: usize, after: After) -> Tensor<4> {
+pub fn conv_relu_pool(input: Maps, weight: Tensor<4>, bias: Tensor<1>, padding: usize, after: After) -> Maps {
     let output = match own(&input, &weight, &bias, padding, after) {
         Some(output) => return output,
-        None => conv_relu(input, weight, bias, padding),
+        None => conv_relu(input.values, weight, bias, padding),
     };
-    if after.pool { max_pool2d(output, MaxPoolOptions::new([2, 2])) } else { output }
+    if after.pool { max_pool2d(output, MaxPoolOptions::new([2, 2])).into() } else { output.into() }
 }
 
 /// By Kiln's own kernels: 3×3 "same" convolutions.
-fn own(input: &Tensor<4>, weight: &Tensor<4>, bias: &Tensor<1>, padding: usize, after: After) -> Option<Tensor<4>> {
-    let [.., height, width] = input.dims();
+fn own(input: &Maps, weight: &Tensor<4>, bias: &Tensor<1>, padding: usize, after: After) -> Option<Maps> {
+    let [.., height, width] = input.values.dims();
     let same = weight.dims()[2..] == [3, 3] && padding == 1;
     let fits = !after.pool || (height >= 2 && width >= 2);
     if same && fits { super::kernels::convolve(input, weight, bias, after) } else { None }
@@ -54,11 +54,11 @@ pub struct Block {
 
 impl Block {
     /// `[batch, in, height, width]` → `[batch, out, height', width']`. The `last` block is followed by a dense layer.
-    pub fn forward(&self, input: Tensor<4>, last: bool) -> Tensor<4> {
+    pub fn forward(&self, input: Maps, last: bool) -> Maps {
         let after = After { pool: self.pool, dense: last && self.norm.is_none() };
         let output = conv_relu_pool(input, self.weight.val(), self.bias.val(), self.padding, after);
         match &self.norm {
-            Some(norm) => norm.forward(output),
+            Some(norm) => norm.forward(output.values).into(),
             None => output,
         }
     }

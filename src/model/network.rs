@@ -8,7 +8,7 @@ use burn::nn::{BatchNorm, BatchNormConfig, Dropout, DropoutConfig, Linear};
 use burn::tensor::{Device, Gradients, Tensor, TensorData, activation};
 use rand::{Rng, RngExt};
 
-use super::block::Block;
+use super::block::{Block, Maps};
 use super::kernels;
 use super::{NetworkConfig, NetworkError, Padding, Trainable, summarize};
 use crate::data::SIDE;
@@ -215,8 +215,8 @@ impl Network {
     /// image it is the same each time as long as these layers don't learn, so it can be kept.
     pub fn features(&self, images: Tensor<4>) -> Tensor<2> {
         let blocks = (1..).zip(&self.blocks);
-        let maps = blocks.fold(images, |x, (number, block)| block.forward(x, number == self.blocks.len()));
-        self.dense[..self.frozen_dense()].iter().fold(maps.flatten(1, 3), |x, dense| dense_relu(dense, x))
+        let maps = blocks.fold(images.into(), |x, (number, block)| block.forward(x, number == self.blocks.len()));
+        self.dense[..self.frozen_dense()].iter().fold(maps.values.flatten(1, 3), |x, dense| dense_relu(dense, x))
     }
 
     /// How many features an image has.
@@ -263,14 +263,14 @@ impl Network {
     /// dense layer, with the layer's name and the side of its maps.
     pub fn inside(&self, image: Tensor<4>) -> (Tensor<2>, Vec<(String, usize, Tensor<1>)>) {
         let mut layers = Vec::new();
-        let mut x = image;
+        let mut x = Maps::from(image);
         for (index, block) in self.blocks.iter().enumerate() {
-            let maps = block.maps(x.clone());
+            let maps = block.maps(x.values.clone());
             let side = maps.dims()[3];
             layers.push((format!("conv{}", index + 1), side, maps.flatten(0, 3)));
             x = block.forward(x, false);
         }
-        let mut hidden: Tensor<2> = x.flatten(1, 3);
+        let mut hidden: Tensor<2> = x.values.flatten(1, 3);
         let (last, dense) = self.dense.split_last().expect("a network has at least its output layer");
         for (index, dense) in dense.iter().enumerate() {
             hidden = dense_relu(dense, hidden);

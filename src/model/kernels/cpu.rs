@@ -48,12 +48,16 @@ pub(super) struct Convolution {
 
 #[derive(Debug)]
 enum Kind {
-    Pooled { input: Bordered, winners: Vec<u8> },
+    Pooled { input: Bordered, alike: Option<Arc<[bool]>>, winners: Vec<u8> },
     Plain { input: Primitive, output: Primitive },
 }
 
-/// See [`super::convolve`].
-pub(super) fn convolve([input, weight, bias]: [&Primitive; 3], after: After) -> Option<(Primitive, Convolution)> {
+/// See [`super::convolve`]; `alike` are such pixels of the input ([`super::Maps`]).
+pub(super) fn convolve(
+    [input, weight, bias]: [&Primitive; 3],
+    after: After,
+    alike: Option<Arc<[bool]>>,
+) -> Option<(Primitive, Convolution)> {
     let [batch, inputs, height, width] = dims(input);
     let [outputs, _, _, _] = dims(weight);
     let shape = Shape { batch, height, width, inputs, outputs };
@@ -64,13 +68,23 @@ pub(super) fn convolve([input, weight, bias]: [&Primitive; 3], after: After) -> 
         let (output, winners) = conv_relu_pool(&shape, &bordered, &weights, floats(&bias));
         let (rows, columns) = shape.pooled();
         let output = channels_second(output, [batch, rows, columns, outputs]);
-        (output, Kind::Pooled { input: bordered, winners })
+        (output, Kind::Pooled { input: bordered, alike, winners })
     } else {
         let output = conv_relu(&shape, floats(&input), &weights, floats(&bias));
         let output = channels_second(output, [batch, height, width, outputs]);
         (output.clone(), Kind::Plain { input, output })
     };
     Some((output, Convolution { shape, weights, kind }))
+}
+
+impl Convolution {
+    /// Such pixels of the output ([`super::Maps`]).
+    pub(super) fn alike(&self) -> Option<Arc<[bool]>> {
+        match &self.kind {
+            Kind::Pooled { input, .. } => input.blank_windows().cloned(),
+            Kind::Plain { .. } => None,
+        }
+    }
 }
 
 impl super::Saved<Flex> for Convolution {
@@ -80,9 +94,10 @@ impl super::Saved<Flex> for Convolution {
         let shape = &self.shape;
         let Shape { batch, height, width, inputs, outputs } = *shape;
         let (input, weights, bias) = match &self.kind {
-            Kind::Pooled { input, winners } => {
-                let (weights, bias) = pooled_backward_weights(shape, input, winners, gradient);
-                let input = with_input.then(|| pooled_backward_input(shape, &self.weights, winners, gradient));
+            Kind::Pooled { input, alike, winners } => {
+                let alike = alike.as_deref();
+                let (weights, bias) = pooled_backward_weights(shape, input, winners, gradient, alike);
+                let input = with_input.then(|| pooled_backward_input(shape, &self.weights, winners, gradient, alike));
                 (input, weights, bias)
             }
             Kind::Plain { input, output } => {

@@ -37,6 +37,22 @@ pub struct After {
     pub dense: bool,
 }
 
+/// Feature maps, as they go from block to block.
+#[derive(Debug, Clone)]
+pub struct Maps {
+    /// `[batch, channels, height, width]`.
+    pub values: Tensor<4>,
+    /// `[image][row][column]`: the pixels that are equal because nothing but zeros went into them. Whoever made them learns
+    /// their gradients' sum alone, so the next block gives that to the first of them, and zeros to the others.
+    alike: Option<Arc<[bool]>>,
+}
+
+impl From<Tensor<4>> for Maps {
+    fn from(values: Tensor<4>) -> Self {
+        Self { values, alike: None }
+    }
+}
+
 /// What an operation keeps for its gradients, and how they are made.
 trait Saved<B: Backend>: Debug + Send + Sync + 'static {
     /// Gradients of input (if it is wanted), weight and bias, from the output's.
@@ -100,11 +116,17 @@ macro_rules! compute {
 }
 
 /// Convolution 3×3 "same", bias, ReLU and, if asked for, the pool; `None` where there is no kernel for it.
-pub fn convolve(input: &Tensor<4>, weight: &Tensor<4>, bias: &Tensor<1>, after: After) -> Option<Tensor<4>> {
-    let output = compute!(Flex, input, weight, bias, |tensors| cpu::convolve(tensors, after));
+pub fn convolve(input: &Maps, weight: &Tensor<4>, bias: &Tensor<1>, after: After) -> Option<Maps> {
+    let Maps { values, alike } = input;
+    let mut output_alike = None;
+    let output: Option<Tensor<4>> = compute!(Flex, values, weight, bias, |tensors| {
+        let (output, saved) = cpu::convolve(tensors, after, alike.clone())?;
+        output_alike = saved.alike();
+        Some((output, saved))
+    });
     #[cfg(feature = "gpu")]
-    let output = output.or_else(|| compute!(Gpu, input, weight, bias, |tensors| gpu::convolve(tensors, after)));
-    output
+    let output = output.or_else(|| compute!(Gpu, values, weight, bias, |tensors| gpu::convolve(tensors, after)));
+    Some(Maps { values: output?, alike: output_alike })
 }
 
 /// A dense layer and its ReLU: `[batch, in]` → `[batch, out]`; `None` where there is no kernel for it.
