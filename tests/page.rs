@@ -7,7 +7,7 @@ mod mounted;
 
 use kiln::data::{CLASSES, Split};
 use kiln::model::NetworkError;
-use kiln::page::browser::document;
+use kiln::page::browser::{document, window};
 use kiln::page::number::read as read_number;
 use kiln::page::rest::Rest;
 use kiln::page::settings::{Note, read, write};
@@ -465,7 +465,7 @@ async fn without_the_rest_of_its_code_the_page_trains_and_says_what_is_missing()
     assert!(page.find("recipe").is_some() && page.find("rest-missing").is_none());
 
     // What is asked for while it comes takes no key from the page, and can be taken back.
-    page.page.rest.set(Rest::Coming);
+    page.page.rest.set(Rest::Coming(0));
     frames().await;
     page.click("recipe-open").await;
     assert!(page.find("recipe").is_none() && page.find("rest-coming").is_some());
@@ -476,17 +476,44 @@ async fn without_the_rest_of_its_code_the_page_trains_and_says_what_is_missing()
     frames().await;
     assert!(page.find("rest-coming").is_none());
 
-    page.page.rest.set(Rest::Missing);
+    page.page.rest.set(Rest::Missing(1));
     frames().await;
+    assert!(page.find("rest-reload").is_none());
     assert_eq!(page.get("rest-missing").get_attribute("role").as_deref(), Some("alert"));
     page.click("rest-again").await;
     assert!(page.find("rest-missing").is_none());
     assert!(!page.get("recipe").unchecked_into::<web_sys::HtmlDialogElement>().open());
 
     // What is to open is fetched once more by itself.
-    page.page.rest.set(Rest::Missing);
+    page.page.rest.set(Rest::Missing(1));
     frames().await;
     page.click("recipe-open").await;
     assert!(page.get("recipe").unchecked_into::<web_sys::HtmlDialogElement>().open());
     assert!(page.find("rest-missing").is_none());
+}
+
+/// A newer page may have taken this one's place, and its second file with it.
+#[wasm_bindgen_test]
+async fn what_stays_away_while_online_is_asked_for_by_loading_the_page_again() {
+    let page = Mounted::ready().await;
+    let browser_says = async |event: &str| {
+        window().dispatch_event(&web_sys::Event::new(event).unwrap()).unwrap();
+        frames().await;
+    };
+    page.page.rest.set(Rest::Missing(1));
+    frames().await;
+    assert!(page.find("rest-again").is_some() && page.find("rest-reload").is_none());
+    page.page.rest.set(Rest::Missing(2));
+    frames().await;
+    assert!(page.find("rest-again").is_some() && page.find("rest-reload").is_some());
+
+    // Offline there is nothing to load it from, and not everything is here.
+    browser_says("offline").await;
+    assert!(page.find("rest-missing").is_some() && page.find("rest-reload").is_none());
+    assert!(!page.text("status").contains("Everything is already here"), "{}", page.text("status"));
+    browser_says("online").await;
+    assert!(page.find("rest-missing").is_none(), "it was fetched once more");
+    browser_says("offline").await;
+    assert!(page.text("status").contains("Everything is already here"), "{}", page.text("status"));
+    browser_says("online").await;
 }

@@ -132,6 +132,22 @@ async fn without_a_run_the_headline_says_it_and_another_file_can_be_chosen() {
     assert_eq!(page.state(), ("failed".into(), "not-a-model".into()));
     assert!(page.text("status").contains("That file is no Kiln model."));
     assert_eq!(page.buttons(), "choose-file leave-file");
+
+    // The browser's box of files is out of a test's reach; what it does with the field that opens it is not.
+    let choose = "const click = HTMLInputElement.prototype.click;
+        HTMLInputElement.prototype.click = function () {
+            HTMLInputElement.prototype.click = click;
+            const data = new DataTransfer();
+            data.items.add(new File(['dear diary'], 'notes.txt'));
+            this.files = data.files;
+            this.dispatchEvent(new Event('change'));
+        };";
+    js_sys::eval(choose).unwrap();
+    document().query_selector("[data-testid=model-import]").unwrap().expect("a field").remove();
+    page.click("choose-file").await;
+    frames().await;
+    assert!(page.text("error").contains("dear diary"), "{}", page.text("error"));
+
     page.click("leave-file").await;
     assert_eq!((page.state().0.as_str(), page.buttons().as_str()), ("ready", "train step"));
 }

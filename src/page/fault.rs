@@ -59,7 +59,7 @@ fn Panel(failure: Failure) -> impl IntoView {
             let class = if index == 0 && filled { "btn primary" } else { "btn big" };
             let take = move |_| {
                 if way == WayOn::ChooseFile {
-                    super::files::choose();
+                    super::files::choose(page);
                 }
                 page.act(Action::Recover(way));
             };

@@ -4,7 +4,8 @@
 use leptos::html;
 use leptos::prelude::*;
 use wasm_bindgen::JsCast;
-use web_sys::HtmlElement;
+use wasm_bindgen::prelude::Closure;
+use web_sys::{HtmlElement, HtmlInputElement};
 
 use super::Page;
 use super::browser::{document, narrow, on_press};
@@ -206,9 +207,20 @@ pub fn OpenFile() -> impl IntoView {
     }
 }
 
-/// Opens the browser's own box of files.
-pub fn choose() {
-    if let Ok(Some(field)) = document().query_selector("[data-testid=model-import]") {
-        field.unchecked_into::<HtmlElement>().click();
-    }
+/// Opens the browser's own box of files, by a field of its own: the page's may not be there yet.
+pub fn choose(page: Page) {
+    let Ok(field) = document().create_element("input") else { return };
+    let field: HtmlInputElement = field.unchecked_into();
+    field.set_type("file");
+    field.set_multiple(true);
+    let chosen = Closure::once_into_js({
+        let field = field.clone();
+        move || {
+            if let Some(files) = field.files() {
+                super::drop::open(page, files);
+            }
+        }
+    });
+    field.set_onchange(Some(chosen.unchecked_ref()));
+    field.click();
 }

@@ -134,7 +134,7 @@ impl Page {
             cleared: RwSignal::new(0),
             pictured: RwSignal::new(0),
             said: RwSignal::new(String::new()),
-            rest: RwSignal::new(Rest::Coming),
+            rest: RwSignal::new(Rest::Coming(0)),
             offline: RwSignal::new(!window().navigator().on_line()),
             engine: StoredValue::new_local(engine),
             address_waits: StoredValue::new(false),

@@ -9,18 +9,29 @@ use leptos::prelude::*;
 use leptos::task::spawn_local;
 
 use super::reactive::{Show, effect, handler, live, memo};
+use super::state::Request;
 use super::words::Lang;
 use super::{Page, comparison, digits, keys, mistakes, models, recipe, sweep};
 
 /// The code of the rest.
 #[derive(Debug, Clone, Copy)]
 pub enum Rest {
-    /// On its way.
-    Coming,
+    /// On its way, after so many times that it did not arrive.
+    Coming(u32),
     /// Here.
     Here(Views),
-    /// It could not be fetched.
-    Missing,
+    /// It did not arrive, so many times.
+    Missing(u32),
+}
+
+impl Rest {
+    /// How many times it did not arrive, as long as that matters.
+    fn missed(self) -> u32 {
+        match self {
+            Rest::Coming(times) | Rest::Missing(times) => times,
+            Rest::Here(_) => 0,
+        }
+    }
 }
 
 /// The views of the rest, as addresses: naming them would put their code into the first file.
@@ -70,7 +81,7 @@ impl From<wasm_split_helpers::SplitLoaderError> for NotFetched {
 pub fn gather(page: Page) {
     fetch(page);
     let again = move || {
-        if matches!(page.rest.get_untracked(), Rest::Missing) {
+        if let Rest::Missing(_) = page.rest.get_untracked() {
             fetch(page);
         }
     };
@@ -89,7 +100,7 @@ pub fn gather(page: Page) {
 fn fetch(page: Page) {
     #[cfg(feature = "split")]
     {
-        page.rest.set(Rest::Coming);
+        page.rest.set(Rest::Coming(page.rest.get_untracked().missed()));
         spawn_local(async move { arrived(page, views().await) });
     }
     #[cfg(not(feature = "split"))]
@@ -100,13 +111,18 @@ fn arrived(page: Page, views: Result<Views, NotFetched>) {
     match views {
         Ok(views) => page.rest.set(Rest::Here(views)),
         Err(NotFetched) => {
-            page.rest.set(Rest::Missing);
+            page.rest.set(Rest::Missing(page.rest.get_untracked().missed() + 1));
             page.open_nothing();
         }
     }
 }
 
 impl Page {
+    /// Whether the page is offline with all that it needs to go on. Not without the rest of its code.
+    pub(super) fn is_offline_and_whole(self) -> bool {
+        self.offline.get() && self.rest.get().missed() == 0
+    }
+
     /// Whether something is to open that is part of the rest.
     fn wants_rest(self) -> bool {
         self.sheet.get() || self.keys.get()
@@ -128,7 +144,7 @@ impl Page {
 fn show(page: Page, part: fn(Views) -> fn() -> AnyView) -> AnyView {
     live(move || match page.rest.get() {
         Rest::Here(views) => part(views)(),
-        Rest::Coming | Rest::Missing => ().into_any(),
+        Rest::Coming(_) | Rest::Missing(_) => ().into_any(),
     })
 }
 
@@ -150,19 +166,15 @@ pub fn Overlays() -> impl IntoView {
     show(expect_context::<Page>(), |views| views.overlays)
 }
 
-/// Says that the rest is missing, and the way out; or that it is on its way, if it is waited for.
+/// Says that the rest is missing, and the ways out; or that it is on its way, if it is waited for. What stays away though
+/// the browser is online may be gone for good: a newer page has taken this one's place, and loading that is the way out.
 #[component]
 pub fn Waiting() -> impl IntoView {
     let page = expect_context::<Page>();
-    let missed = RwSignal::new(false);
-    let coming = memo(move || matches!(page.rest.get(), Rest::Coming));
-    effect(move || match page.rest.get() {
-        Rest::Missing => missed.set(true),
-        Rest::Here(_) => missed.set(false),
-        Rest::Coming => {}
-    });
+    let missed = memo(move || page.rest.get().missed());
+    let coming = memo(move || matches!(page.rest.get(), Rest::Coming(_)));
     view! {
-        <Show when=move || missed.get()>
+        <Show when=move || { missed.get() > 0 }>
             <p class="note" role="alert" data-testid="rest-missing">
                 <span>{page.say(Lang::rest_missing)}</span>
                 // It stays while it is fetched again, so that who presses it keeps the focus.
@@ -178,6 +190,15 @@ pub fn Waiting() -> impl IntoView {
                 >
                     {page.say(Lang::rest_again)}
                 </button>
+                <Show when=move || { missed.get() > 1 && !page.offline.get() }>
+                    <button
+                        class="link"
+                        data-testid="rest-reload"
+                        on:click=handler(move |_| page.answer(vec![Request::Reload]))
+                    >
+                        {page.say(Lang::rest_reload)}
+                    </button>
+                </Show>
             </p>
         </Show>
         <Show when=move || coming.get() && page.wants_rest()>

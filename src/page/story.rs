@@ -18,7 +18,7 @@ pub fn Story() -> impl IntoView {
         detail => detail,
     };
     let headline = page.slice(move |state| page.lang.get().headline(state));
-    let line = page.slice(move |state| page.lang.get().line(state, page.offline.get()));
+    let line = page.slice(move |state| page.lang.get().line(state, page.is_offline_and_whole()));
     let tested = page.slice(|state| match (&state.phase, &state.run) {
         _ if state.failed() => None,
         (Phase::Finished { .. }, Some(run)) if run.config.finetune.is_none() => run.test,

@@ -71,7 +71,8 @@ words! {
     rest_missing: "Part of the page did not arrive: settings, models, mistakes and more. Training works without it.",
         "页面有一部分没有加载成功：设置、模型、错题等。不影响训练。";
     rest_coming: "On its way… Escape takes it back.", "正在加载…按 Esc 取消。";
-    rest_again: "Fetch it again", "重新加载";
+    rest_again: "Fetch it again", "重新获取";
+    rest_reload: "Load the page again", "重新加载页面";
     close: "Close", "关闭";
     copy_address: "Copy the address", "复制地址";
     all_settings: "All settings", "全部设置";
@@ -564,7 +565,7 @@ impl Lang {
             WayOn::FetchAgain => pick!(self, "Fetch it again", "重新获取").into(),
             WayOn::ChooseFile => self.choose_another().into(),
             WayOn::LeaveFile => self.leave_file().into(),
-            WayOn::Reload => pick!(self, "Load the page again", "重新加载页面").into(),
+            WayOn::Reload => self.rest_reload().into(),
             WayOn::Defaults => pick!(self, "Back to the default recipe", "恢复默认配方").into(),
             WayOn::ChangeRecipe => pick!(self, "Change the recipe", "修改配方").into(),
         }
