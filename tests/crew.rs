@@ -236,6 +236,9 @@ fn who_is_slow_gets_fewer_slices_and_never_none() {
     assert_eq!(counts(&team, 2), [4, 4], "of the other nothing is known");
     team.computed(1, 4, millis(22));
     assert_eq!(counts(&team, 2), [4, 4], "a slice fewer would be too few");
+    team.computed(1, 4, millis(400));
+    team.computed(1, 4, millis(22));
+    assert_eq!(counts(&team, 2), [4, 4], "it was held up once");
     for _ in 0..30 {
         team.computed(1, 4, millis(40));
     }

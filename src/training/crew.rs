@@ -80,8 +80,17 @@ pub struct Team {
     steps: u32,
     /// The choices, each with its best time for a step.
     times: Vec<(usize, Duration)>,
-    /// Seconds for an image, of late, of each who has computed any: first the one that trains.
-    paces: Vec<Option<f64>>,
+    /// Of each who has computed anything: first the one that trains.
+    paces: Vec<Option<Pace>>,
+}
+
+/// How fast one computes, in seconds for an image.
+#[derive(Debug, Clone, Copy)]
+struct Pace {
+    /// The last time.
+    last: f64,
+    /// Of late.
+    usual: f64,
 }
 
 impl Team {
@@ -123,13 +132,14 @@ impl Team {
     /// So many slices dealt out to so many workers, so that all are done at about the same time: each one's, one after the
     /// other, first those of the one that trains. A processor that also draws the page, or that others use, gets fewer.
     pub fn shares(&self, slices: usize, workers: usize) -> Vec<Range<usize>> {
-        let known = || self.paces.iter().take(workers).flatten();
+        let known = || self.paces.iter().take(workers).flatten().map(|pace| pace.usual);
         let usual = if known().count() == 0 { 1.0 } else { known().sum::<f64>() / known().count() as f64 };
         // One at least, or it would never be known that a slow one is no longer slow.
         let mut counts = vec![1; workers];
         for _ in workers..slices {
             let end = |worker: usize| {
-                (counts[worker] + 1) as f64 * self.paces.get(worker).copied().flatten().unwrap_or(usual)
+                let pace = self.paces.get(worker).copied().flatten().map_or(usual, |pace| pace.usual);
+                (counts[worker] + 1) as f64 * pace
             };
             if let Some(soonest) = (0..workers).min_by(|&a, &b| end(a).total_cmp(&end(b))) {
                 counts[soonest] += 1;
@@ -151,9 +161,12 @@ impl Team {
         if self.paces.len() <= worker {
             self.paces.resize(worker + 1, None);
         }
-        let latest = time.as_secs_f64() / images as f64;
+        let last = time.as_secs_f64() / images as f64;
         let pace = &mut self.paces[worker];
-        *pace = Some(pace.map_or(latest, |pace| pace + LATEST * (latest - pace)));
+        *pace = Some(pace.map_or(Pace { last, usual: last }, |Pace { last: before, usual }| {
+            // Whoever is held up once is as fast as ever in the next step.
+            Pace { last, usual: usual + LATEST * (last.min(before) - usual) }
+        }));
     }
 
     /// The count with the best time so far.
