@@ -130,7 +130,7 @@ both! {
                 let weight = Tensor::<4>::from_data(tensor(&[outputs, inputs, 3, 3], 2), &device).require_grad();
                 let bias = Tensor::<1>::from_data(tensor(&[outputs], 3), &device).require_grad();
                 let after = After { pool, dense };
-                let output = conv_relu_pool(input.clone().into(), weight.clone(), bias.clone(), 1, after).values;
+                let output = conv_relu_pool(input.clone().into(), weight.clone(), bias.clone(), 1, after).values();
                 let [_, _, height, width] = output.dims();
                 let pull = Tensor::from_data(tensor(&[images, outputs, height, width], 4), &device);
                 let gradients = (output.clone() * pull).sum().backward();

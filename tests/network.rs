@@ -4,7 +4,7 @@
 mod common;
 
 use burn::tensor::{Device, Tensor};
-use common::digits;
+use common::{digits, drawn};
 use kiln::data::Images;
 use kiln::device::read;
 use kiln::model::{Convolution, Network, NetworkConfig, NetworkError, Padding, summarize};
@@ -186,33 +186,47 @@ both! {
     }
 
     async fn loss_and_gradients_agree_with_finite_differences_of_an_f64_reference() {
-        let (config, images) = (tiny(), digits(6, 4));
-        let device = Device::flex().autodiff();
-        let network = Network::new(&config, 9, &device).unwrap();
-        let weights = values(&network.to_bytes().await.unwrap());
-        let batch = Batch::gather(&images, &[0, 1, 2, 3, 4, 5], 6, 10, &device);
-        let loss = cross_entropy(network.answer(batch.input), batch.targets).mean();
-        let told = read(vec![loss.clone().without_autodiff()]).await.unwrap()[0][0];
-        assert!((f64::from(told) - reference_loss(&config, &weights, &images)).abs() < 1e-5);
+        // On paper, where the first layers see nothing, what they learn is summed before it reaches them: with a first layer
+        // that the second takes for thin, and with one that it doesn't.
+        let same = |filters| NetworkConfig {
+            convolutions: vec![Convolution::new(filters, true), Convolution::new(6, true), Convolution::new(4, true)],
+            ..tiny()
+        };
+        for (config, images) in [(tiny(), digits(6, 4)), (same(3), drawn(6, 4)), (same(5), drawn(6, 4))] {
+            let device = Device::flex().autodiff();
+            // Biases, for without them nothing comes of a blank window.
+            let mut start = values(&Network::new(&config, 9, &device).unwrap().to_bytes().await.unwrap());
+            for (index, value) in start.iter_mut().enumerate().filter(|(_, value)| **value == 0.0) {
+                *value = f64::from(0.01 * ((index * 7 % 11) as f32 - 3.0));
+            }
+            let start: Vec<f32> = start.into_iter().map(|value| value as f32).collect();
+            let network = Network::from_values(&config, &start, &device).unwrap();
+            let weights = values(&network.to_bytes().await.unwrap());
+            let batch = Batch::gather(&images, &[0, 1, 2, 3, 4, 5], 6, 10, &device);
+            let loss = cross_entropy(network.answer(batch.input), batch.targets).mean();
+            let told = read(vec![loss.clone().without_autodiff()]).await.unwrap()[0][0];
+            assert!((f64::from(told) - reference_loss(&config, &weights, &images)).abs() < 1e-5);
 
-        let gradients = loss.backward();
-        let gradients: Vec<_> = network.gradients(&gradients).into_iter().map(|g| g.expect("all are trained")).collect();
-        let gradients: Vec<f32> = read(gradients).await.unwrap().concat();
-        assert_eq!(gradients.len(), weights.len());
-        // Every 7th parameter, so that each tensor has its share. A step of 1e-6 crosses no kink of ReLU or pool here.
-        let mut compared = 0;
-        for index in (0..weights.len()).step_by(7) {
-            let at = |step: f64| {
-                let mut moved = weights.clone();
-                moved[index] += step;
-                reference_loss(&config, &moved, &images)
-            };
-            let expected = (at(1e-6) - at(-1e-6)) / 2e-6;
-            let found = f64::from(gradients[index]);
-            assert!((found - expected).abs() < 1e-5 + 1e-3 * expected.abs(), "{index}: {found} against {expected}");
-            compared += usize::from(expected.abs() > 1e-6);
+            let gradients = loss.backward();
+            let gradients: Vec<_> =
+                network.gradients(&gradients).into_iter().map(|g| g.expect("all are trained")).collect();
+            let gradients: Vec<f32> = read(gradients).await.unwrap().concat();
+            assert_eq!(gradients.len(), weights.len());
+            // Every 7th parameter, so that each tensor has its share. A step of 1e-6 crosses no kink of ReLU or pool here.
+            let mut compared = 0;
+            for index in (0..weights.len()).step_by(7) {
+                let at = |step: f64| {
+                    let mut moved = weights.clone();
+                    moved[index] += step;
+                    reference_loss(&config, &moved, &images)
+                };
+                let expected = (at(1e-6) - at(-1e-6)) / 2e-6;
+                let found = f64::from(gradients[index]);
+                assert!((found - expected).abs() < 1e-5 + 1e-3 * expected.abs(), "{index}: {found} against {expected}");
+                compared += usize::from(expected.abs() > 1e-6);
+            }
+            assert!(compared > 40, "only {compared} of the compared gradients were not zero");
         }
-        assert!(compared > 40, "only {compared} of the compared gradients were not zero");
     }
 
     async fn the_last_layer_with_its_loss_is_what_burns_own_operations_give() {

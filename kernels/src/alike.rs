@@ -10,7 +10,7 @@ use crate::{OFF, Shape};
 
 /// Pixels that are alike, and what each tap of each output carries to them, summed.
 pub struct Alike<'a> {
-    /// `[output][tap row][three taps, and nothing]`
+    /// `[output][tap row][three taps, and a number that means nothing]`
     sums: Aligned,
     /// `[image][row][column]`
     pixels: &'a [bool],

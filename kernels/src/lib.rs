@@ -9,14 +9,14 @@
 //!   [`pool`]); one byte a window says which pixel won.
 //! - **Backward is sparse.** Only a window's winner carries gradient, and only where ReLU let it through: at most one
 //!   pixel in four. The gradient is never spread out to the size before the pool ([`sparse`]). This is exact.
-//! - **The paper costs next to nothing.** All pooling windows of an image that see nothing but zeros are equal, six in ten
+//! - **The paper costs next to nothing.** All pooling windows of a batch that see nothing but zeros are equal, six in ten
 //!   of a drawn digit's. The first layer sums one of them ([`thin`]), and only its bias learns from them, the sum of their
 //!   gradients: so backward the second layer adds up what is carried to all of them, and multiplies once ([`alike`]).
 //! - **Small maps take images as rows.** Without a pool, the rows of a register tile are four images at the same pixel,
 //!   so only taps that fall inside the map are done ([`dense`]).
 //!
 //! Every dense kernel's register tile is two rows by sixteen output channels ([`product`]), within the sixteen registers of
-//! x86-64 and of V8 on it. What depends on the data is no branch, for no processor guesses it: neither is a choice of two
+//! x86-64 and of V8 on it. What depends on the data is no branch in an inner loop, for no processor guesses it: neither is a choice of two
 //! floats, which V8 makes a branch. Sums are made in a fixed order, so equal inputs give equal bits, natively and in the
 //! browser (but for the feature `relaxed`).
 

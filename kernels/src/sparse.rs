@@ -132,7 +132,8 @@ impl<const V: usize> Thin<'_, V> {
     fn take(&mut self, window: usize, patch: usize) {
         let window = window * self.to.bias.len();
         assert!(window + self.to.bias.len() <= self.gradient.len().min(self.winners.len()), "a window of the shape");
-        assert!(patch + 3 * self.input.row + 4 * self.input.channels <= self.input.data.len(), "a patch of the input");
+        let seen = 3 * self.input.row + self.input.channels + 4 * V;
+        assert!(patch + seen <= self.input.data.len(), "a patch of the input, and what is read behind it");
         self.list.push((window, patch));
         if self.list.len() == LISTED {
             self.add();
@@ -149,8 +150,7 @@ impl<const V: usize> Thin<'_, V> {
         for (output, (sums, of_bias)) in to.weights.chunks_exact_mut(12 * V).zip(to.bias.iter_mut()).enumerate() {
             let sums = sums.as_mut_ptr();
             // SAFETY: twelve floats for each `V`. It was asserted that each window has a winner and a gradient for each bias, and
-            // a patch. From each pixel of the window three rows of a run lie inside that, and `Bordered` has slack behind the
-            // last.
+            // that from the last of its pixels three rows of `4 × V` floats can be read.
             unsafe {
                 let mut totals: [[F4; V]; 3] =
                     core::array::from_fn(|row| core::array::from_fn(|v| F4::load(sums.add((row * V + v) * 4))));
@@ -547,6 +547,6 @@ fn check(shape: &Shape, winners: &[u8], gradient: &[f32], alike: Option<&[bool]>
     assert_eq!(winners.len(), shape.pooled_len(), "the winners are of another shape");
     assert_eq!(gradient.len(), shape.pooled_len(), "the gradient is of another shape");
     // Bytes in the lists of winners.
-    let side = 4 * (shape.width + 4);
+    let side = 4 * (shape.width + 4).max(9);
     assert!((shape.height + 2) * side * TAP * MOST_IMAGES < 1 << 31 && side * shape.outputs * GATHERED < 1 << 31);
 }

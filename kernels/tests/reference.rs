@@ -347,6 +347,10 @@ fn of_many_shapes_all_is_the_plain_sums() {
         without_pool(&shape, seed);
         dense(&Linear { rows: below(5, 130), inputs: below(6, 90), outputs: below(7, 70) }, seed);
         cross_entropy(below(5, 40), seed, [0.0, 0.1, 0.9][seed as usize % 3]);
+        let side = |at: usize| 6 + below(at, 24);
+        let shape =
+            Shape { batch: below(4, 6), height: side(0), width: side(1), inputs: below(2, 4), outputs: below(3, 40) };
+        blank_windows(&shape, below(7, 20), 2 * seed + 1);
     }
 }
 

@@ -18,14 +18,14 @@ pub use super::kernels::{After, Maps};
 pub fn conv_relu_pool(input: Maps, weight: Tensor<4>, bias: Tensor<1>, padding: usize, after: After) -> Maps {
     let output = match own(&input, &weight, &bias, padding, after) {
         Some(output) => return output,
-        None => conv_relu(input.values, weight, bias, padding),
+        None => conv_relu(input.values(), weight, bias, padding),
     };
     if after.pool { max_pool2d(output, MaxPoolOptions::new([2, 2])).into() } else { output.into() }
 }
 
 /// By Kiln's own kernels: 3×3 "same" convolutions.
 fn own(input: &Maps, weight: &Tensor<4>, bias: &Tensor<1>, padding: usize, after: After) -> Option<Maps> {
-    let [.., height, width] = input.values.dims();
+    let [.., height, width] = input.dims();
     let same = weight.dims()[2..] == [3, 3] && padding == 1;
     let fits = !after.pool || (height >= 2 && width >= 2);
     if same && fits { super::kernels::convolve(input, weight, bias, after) } else { None }
@@ -58,7 +58,7 @@ impl Block {
         let after = After { pool: self.pool, dense: last && self.norm.is_none() };
         let output = conv_relu_pool(input, self.weight.val(), self.bias.val(), self.padding, after);
         match &self.norm {
-            Some(norm) => norm.forward(output.values).into(),
+            Some(norm) => norm.forward(output.values()).into(),
             None => output,
         }
     }

@@ -216,7 +216,7 @@ impl Network {
     pub fn features(&self, images: Tensor<4>) -> Tensor<2> {
         let blocks = (1..).zip(&self.blocks);
         let maps = blocks.fold(images.into(), |x, (number, block)| block.forward(x, number == self.blocks.len()));
-        self.dense[..self.frozen_dense()].iter().fold(maps.values.flatten(1, 3), |x, dense| dense_relu(dense, x))
+        self.dense[..self.frozen_dense()].iter().fold(maps.values().flatten(1, 3), |x, dense| dense_relu(dense, x))
     }
 
     /// How many features an image has.
@@ -265,12 +265,12 @@ impl Network {
         let mut layers = Vec::new();
         let mut x = Maps::from(image);
         for (index, block) in self.blocks.iter().enumerate() {
-            let maps = block.maps(x.values.clone());
+            let maps = block.maps(x.clone().values());
             let side = maps.dims()[3];
             layers.push((format!("conv{}", index + 1), side, maps.flatten(0, 3)));
             x = block.forward(x, false);
         }
-        let mut hidden: Tensor<2> = x.values.flatten(1, 3);
+        let mut hidden: Tensor<2> = x.values().flatten(1, 3);
         let (last, dense) = self.dense.split_last().expect("a network has at least its output layer");
         for (index, dense) in dense.iter().enumerate() {
             hidden = dense_relu(dense, hidden);

@@ -118,9 +118,9 @@ fn arrived(page: Page, views: Result<Views, NotFetched>) {
 }
 
 impl Page {
-    /// Whether the page is offline with all that it needs to go on. Not without the rest of its code.
+    /// Whether the page is offline with all that it needs to go on, the rest of its code too.
     pub(super) fn is_offline_and_whole(self) -> bool {
-        self.offline.get() && self.rest.get().missed() == 0
+        self.offline.get() && matches!(self.rest.get(), Rest::Here(_))
     }
 
     /// Whether something is to open that is part of the rest.
@@ -166,8 +166,8 @@ pub fn Overlays() -> impl IntoView {
     show(expect_context::<Page>(), |views| views.overlays)
 }
 
-/// Says that the rest is missing, and the ways out; or that it is on its way, if it is waited for. What stays away though
-/// the browser is online may be gone for good: a newer page has taken this one's place, and loading that is the way out.
+/// Says that the rest is missing, and the ways out; or that it is on its way, if it is waited for. What stays away may be
+/// gone for good: a newer page has taken this one's place, and loading that is the way out, where the browser is online.
 #[component]
 pub fn Waiting() -> impl IntoView {
     let page = expect_context::<Page>();

@@ -1,6 +1,7 @@
 //! Who computes the slices of a step: the worker that trains, and helpers beside it. How many is chosen by measuring,
 //! and changes nothing but the time: see [`super::slice`].
 
+use std::collections::VecDeque;
 use std::future::Future;
 use std::ops::Range;
 use std::pin::Pin;
@@ -66,8 +67,8 @@ impl Crew for Alone {
 const MEASURED: u32 = 4;
 /// Steps before that: a helper's first ones are slow, for its code is compiled meanwhile.
 const UNMEASURED: u32 = 6;
-/// How much a step's time for an image counts beside those before it.
-const LATEST: f64 = 0.3;
+/// The steps by which a worker's pace is judged.
+const LATEST: usize = 5;
 
 /// A crew, and how many of it are put to work.
 pub struct Team {
@@ -81,16 +82,27 @@ pub struct Team {
     /// The choices, each with its best time for a step.
     times: Vec<(usize, Duration)>,
     /// Of each who has computed anything: first the one that trains.
-    paces: Vec<Option<Pace>>,
+    paces: Vec<Pace>,
 }
 
-/// How fast one computes, in seconds for an image.
-#[derive(Debug, Clone, Copy)]
-struct Pace {
-    /// The last time.
-    last: f64,
-    /// Of late.
-    usual: f64,
+/// How fast one computes: seconds for an image in the last steps, the oldest first.
+#[derive(Debug, Clone, Default)]
+struct Pace(VecDeque<f64>);
+
+impl Pace {
+    fn add(&mut self, latest: f64) {
+        if self.0.len() == LATEST {
+            self.0.pop_front();
+        }
+        self.0.push_back(latest);
+    }
+
+    /// The median, so that being held up now and then counts for nothing.
+    fn usual(&self) -> Option<f64> {
+        let mut sorted: Vec<f64> = self.0.iter().copied().collect();
+        sorted.sort_unstable_by(f64::total_cmp);
+        sorted.get(sorted.len().checked_sub(1)? / 2).copied()
+    }
 }
 
 impl Team {
@@ -132,15 +144,13 @@ impl Team {
     /// So many slices dealt out to so many workers, so that all are done at about the same time: each one's, one after the
     /// other, first those of the one that trains. A processor that also draws the page, or that others use, gets fewer.
     pub fn shares(&self, slices: usize, workers: usize) -> Vec<Range<usize>> {
-        let known = || self.paces.iter().take(workers).flatten().map(|pace| pace.usual);
+        let paces: Vec<_> = (0..workers).map(|worker| self.paces.get(worker).and_then(Pace::usual)).collect();
+        let known = || paces.iter().flatten();
         let usual = if known().count() == 0 { 1.0 } else { known().sum::<f64>() / known().count() as f64 };
         // One at least, or it would never be known that a slow one is no longer slow.
         let mut counts = vec![1; workers];
         for _ in workers..slices {
-            let end = |worker: usize| {
-                let pace = self.paces.get(worker).copied().flatten().map_or(usual, |pace| pace.usual);
-                (counts[worker] + 1) as f64 * pace
-            };
+            let end = |worker: usize| (counts[worker] + 1) as f64 * paces[worker].unwrap_or(usual);
             if let Some(soonest) = (0..workers).min_by(|&a, &b| end(a).total_cmp(&end(b))) {
                 counts[soonest] += 1;
             }
@@ -159,14 +169,9 @@ impl Team {
             return;
         }
         if self.paces.len() <= worker {
-            self.paces.resize(worker + 1, None);
+            self.paces.resize(worker + 1, Pace::default());
         }
-        let last = time.as_secs_f64() / images as f64;
-        let pace = &mut self.paces[worker];
-        *pace = Some(pace.map_or(Pace { last, usual: last }, |Pace { last: before, usual }| {
-            // Whoever is held up once is as fast as ever in the next step.
-            Pace { last, usual: usual + LATEST * (last.min(before) - usual) }
-        }));
+        self.paces[worker].add(time.as_secs_f64() / images as f64);
     }
 
     /// The count with the best time so far.

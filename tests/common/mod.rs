@@ -28,6 +28,13 @@ pub fn digits(count: usize, seed: u32) -> Images {
     images
 }
 
+/// The same, on paper: no noise around the squares, as there is none around a digit.
+pub fn drawn(count: usize, seed: u32) -> Images {
+    let mut images = digits(count, seed);
+    images.pixels.iter_mut().filter(|pixel| **pixel < 32).for_each(|pixel| *pixel = 0);
+    images
+}
+
 /// A run small enough for a test.
 pub fn small_config() -> RunConfig {
     RunConfig { epochs: 2, batch_size: 16, train_size: 64, seed: 7, ..RunConfig::default() }

@@ -40,11 +40,23 @@ pub struct After {
 /// Feature maps, as they go from block to block.
 #[derive(Debug, Clone)]
 pub struct Maps {
-    /// `[batch, channels, height, width]`.
-    pub values: Tensor<4>,
+    values: Tensor<4>,
     /// `[image][row][column]`: the pixels that are equal because nothing but zeros went into them. Whoever made them learns
-    /// their gradients' sum alone, so the next block gives that to the first of them, and zeros to the others.
+    /// their gradients' sum alone, so the next block gives that to the first of them, and zeros to the others. Only if those
+    /// who made them are asked for no gradients of their own input, which would need each.
     alike: Option<Arc<[bool]>>,
+}
+
+impl Maps {
+    /// `[batch, channels, height, width]`.
+    pub fn values(self) -> Tensor<4> {
+        self.values
+    }
+
+    /// The lengths of its sides.
+    pub fn dims(&self) -> [usize; 4] {
+        self.values.dims()
+    }
 }
 
 impl From<Tensor<4>> for Maps {
@@ -119,9 +131,10 @@ macro_rules! compute {
 pub fn convolve(input: &Maps, weight: &Tensor<4>, bias: &Tensor<1>, after: After) -> Option<Maps> {
     let Maps { values, alike } = input;
     let mut output_alike = None;
+    let is_asked = primitives!(Autodiff<Flex>, values).is_some_and(|[values]| values.is_tracked());
     let output: Option<Tensor<4>> = compute!(Flex, values, weight, bias, |tensors| {
         let (output, saved) = cpu::convolve(tensors, after, alike.clone())?;
-        output_alike = saved.alike();
+        output_alike = if is_asked { None } else { saved.alike() };
         Some((output, saved))
     });
     #[cfg(feature = "gpu")]
