@@ -159,6 +159,7 @@ fn the_first_paint_needs_no_binary() {
 #[test]
 fn without_the_second_file_of_its_code_the_page_trains_and_gets_it_when_it_is_wanted() {
     const MISSING: &str = "return document.querySelector('[data-testid=rest-missing]') !== null";
+    const RELOAD: &str = "return document.querySelector('[data-testid=rest-reload]') !== null";
     const OPEN: &str = "return document.querySelector('[data-testid=recipe]')?.open === true";
     let Some(second) = Site::second_file() else {
         eprintln!("NOT TESTED: this dist is a development build, whose page is one file of code");
@@ -173,6 +174,7 @@ fn without_the_second_file_of_its_code_the_page_trains_and_gets_it_when_it_is_wa
         page.press("recipe-open").await?;
         page.until("it is asked for again", SOON, |_| page.site.requests(&second) > asked).await?;
         page.until_run("and still missing", SOON, MISSING, |missing| *missing == true).await?;
+        page.until_run("the page can be loaded again", SOON, RELOAD, |offered| *offered == true).await?;
         page.key('t').await?;
         page.until("it trains", SOON, |shown| shown.state == "training" && shown.loss_points > 2).await?;
         page.site.mend();
@@ -180,6 +182,29 @@ fn without_the_second_file_of_its_code_the_page_trains_and_gets_it_when_it_is_wa
         page.until_run("the page says so no longer", SOON, MISSING, |missing| *missing == false).await?;
         page.press("recipe-open").await?;
         page.until_run("the settings open", SOON, OPEN, |open| *open == true).await?;
+        Ok(())
+    });
+}
+
+/// As after a newer page has taken this one's place.
+#[test]
+fn a_page_whose_second_file_stays_away_is_loaded_again() {
+    const MISSING: &str = "return document.querySelector('[data-testid=rest-missing]') !== null";
+    const RELOAD: &str = "return document.querySelector('[data-testid=rest-reload]') !== null";
+    const HERE: &str = "return document.querySelector('[data-testid=recipe]') !== null";
+    let Some(second) = Site::second_file() else {
+        eprintln!("NOT TESTED: this dist is a development build, whose page is one file of code");
+        return;
+    };
+    play(Site::start().with(&second, Fault::Missing), Kind::Plain, async |page| {
+        page.visit(ENDLESS).await?;
+        page.until_run("the page says so", SOON, MISSING, |missing| *missing == true).await?;
+        page.press("rest-again").await?;
+        page.until_run("it can be loaded again", SOON, RELOAD, |offered| *offered == true).await?;
+        page.site.mend();
+        page.press("rest-reload").await?;
+        page.until_run("all is here", LOAD, HERE, |here| *here == true).await?;
+        page.until_state("ready", LOAD).await?;
         Ok(())
     });
 }
