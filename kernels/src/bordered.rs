@@ -17,6 +17,7 @@ pub struct Bordered {
     pub(crate) row: usize,
     /// Floats from an image to the next.
     pub(crate) image: usize,
+    /// See [`Bordered::blank_windows`].
     blank: Option<Arc<[bool]>>,
 }
 

@@ -16,9 +16,9 @@
 //!   so only taps that fall inside the map are done ([`dense`]).
 //!
 //! Every dense kernel's register tile is two rows by sixteen output channels ([`product`]), within the sixteen registers of
-//! x86-64 and of V8 on it. What depends on the data is no branch in an inner loop, for no processor guesses it: neither is a choice of two
-//! floats, which V8 makes a branch. Sums are made in a fixed order, so equal inputs give equal bits, natively and in the
-//! browser (but for the feature `relaxed`).
+//! x86-64 and of V8 on it. What depends on the data is no branch in an inner loop, for no processor guesses it: neither is a
+//! choice of two floats, which V8 makes a branch. Sums are made in a fixed order, so equal inputs give equal bits, natively
+//! and in the browser (but for the feature `relaxed`).
 
 mod adam;
 mod aligned;
