@@ -1,6 +1,6 @@
 //! Adam (Kingma & Ba 2014, arXiv:1412.6980, with the factors of section 2's last paragraph) in one pass over the
-//! parameters: four arrays are read and three are made, instead of a dozen operations with an array each. The order of
-//! operations is burn's, so that the result is burn's, bit for bit.
+//! parameters: four arrays are read, one is made and two change in place, instead of a dozen operations with an array
+//! each. The order of operations is burn's, so that the result is burn's, bit for bit.
 
 use crate::simd::F4;
 
@@ -21,15 +21,6 @@ pub struct Adam {
     pub penalty: f32,
 }
 
-/// What a step makes of some parameters.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Stepped {
-    /// Their new values.
-    pub values: Vec<f32>,
-    /// Their new first and second moments.
-    pub moments: [Vec<f32>; 2],
-}
-
 impl Adam {
     /// What the first moment is multiplied by, and what is added to the second one's root: the moments begin at zero, and
     /// this makes up for it.
@@ -38,18 +29,17 @@ impl Adam {
         (correction / (1.0 - self.beta_1.powi(self.time)), self.epsilon * correction)
     }
 
-    /// One step. `moments` are those of the step before.
+    /// One step: the new values. `moments` are the first and second ones, zeros before the first step; what becomes of
+    /// them is written over them.
     ///
     /// # Panics
     /// If the arrays differ in length.
-    pub fn step(&self, values: &[f32], gradients: &[f32], moments: Option<[&[f32]; 2]>) -> Stepped {
+    pub fn step(&self, values: &[f32], gradients: &[f32], moments: &mut [Vec<f32>; 2]) -> Vec<f32> {
         let len = values.len();
-        assert_eq!(len, gradients.len(), "a gradient for each value");
-        let zeros = if moments.is_none() { vec![0.0; len] } else { Vec::new() };
-        let [first, second] = moments.unwrap_or([&zeros, &zeros]);
-        assert!(first.len() == len && second.len() == len, "two moments for each value");
+        let [first, second] = moments;
+        assert!([gradients.len(), first.len(), second.len()] == [len; 3], "a gradient and two moments for each value");
         let (factor, epsilon) = self.corrected();
-        // Four at a time, by hand: of seven arrays the compiler does not see that none lies in another.
+        // Four at a time, by hand: of five arrays the compiler does not see that none lies in another.
         let one = |[value, gradient, first, second]: [F4; 4]| {
             let scaled = |numbers: F4, factor: f32| numbers * F4::splat(factor);
             let gradient = if self.penalty != 0.0 { scaled(value, self.penalty) + gradient } else { gradient };
@@ -58,29 +48,27 @@ impl Adam {
             let change = scaled(first, factor) / (second.sqrt() + F4::splat(epsilon));
             [value - scaled(change, self.learning_rate), first, second]
         };
-        let read = [values, gradients, first, second];
-        let mut made: [Vec<f32>; 3] = core::array::from_fn(|_| Vec::with_capacity(len));
+        let mut made = Vec::with_capacity(len);
         let fours = len - len % 4;
         for at in (0..fours).step_by(4) {
-            // SAFETY: four floats from `at` on lie in each array that is read and have room in each that is made.
+            // SAFETY: four floats from `at` on lie in each array, and have room in what is made.
             unsafe {
-                let four = one(read.map(|from| F4::load(from.as_ptr().add(at))));
-                for (made, four) in made.iter_mut().zip(four) {
-                    four.store(made.as_mut_ptr().add(at));
+                let read = [values.as_ptr(), gradients.as_ptr(), first.as_ptr(), second.as_ptr()];
+                let written = [made.as_mut_ptr(), first.as_mut_ptr(), second.as_mut_ptr()];
+                for (to, four) in written.into_iter().zip(one(read.map(|from| F4::load(from.add(at))))) {
+                    four.store(to.add(at));
                 }
             }
         }
-        for made in &mut made {
-            // SAFETY: so many were just written.
-            unsafe { made.set_len(fours) };
-        }
+        // SAFETY: so many were just written.
+        unsafe { made.set_len(fours) };
         for at in fours..len {
-            for (made, one) in made.iter_mut().zip(one(read.map(|from| F4::splat(from[at])))) {
-                made.push(one.to_array()[0]);
-            }
+            let read = [values[at], gradients[at], first[at], second[at]];
+            let [value, one_first, one_second] = one(read.map(F4::splat)).map(|four| four.to_array()[0]);
+            made.push(value);
+            (first[at], second[at]) = (one_first, one_second);
         }
-        let [values, first, second] = made;
-        Stepped { values, moments: [first, second] }
+        made
     }
 }
 
@@ -91,13 +79,13 @@ mod tests {
     #[test]
     fn the_first_steps_move_by_the_learning_rate_against_the_gradient() {
         let rule = Adam { beta_1: 0.9, beta_2: 0.999, epsilon: 1e-8, time: 1, learning_rate: 0.01, penalty: 0.0 };
-        let stepped = rule.step(&[1.0, 1.0, 1.0], &[5.0, -0.1, 0.0], None);
-        for (value, expected) in stepped.values.iter().zip([0.99, 1.01, 1.0]) {
+        let mut moments = [vec![0.0; 3], vec![0.0; 3]];
+        let values = rule.step(&[1.0, 1.0, 1.0], &[5.0, -0.1, 0.0], &mut moments);
+        for (value, expected) in values.iter().zip([0.99, 1.01, 1.0]) {
             assert!((value - expected).abs() < 1e-5, "{value} {expected}");
         }
-        let [first, second] = &stepped.moments;
-        let again = Adam { time: 2, ..rule }.step(&stepped.values, &[5.0, -0.1, 0.0], Some([first, second]));
-        for (value, expected) in again.values.iter().zip([0.98, 1.02, 1.0]) {
+        let again = Adam { time: 2, ..rule }.step(&values, &[5.0, -0.1, 0.0], &mut moments);
+        for (value, expected) in again.iter().zip([0.98, 1.02, 1.0]) {
             assert!((value - expected).abs() < 1e-5, "{value} {expected}");
         }
     }

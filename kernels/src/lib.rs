@@ -35,7 +35,7 @@ mod thin;
 mod weights;
 mod winograd;
 
-pub use adam::{Adam, Stepped};
+pub use adam::Adam;
 pub use bordered::Bordered;
 pub use dense::{conv_relu, conv_relu_backward};
 pub use linear::{Linear, Scored, linear, linear_backward, linear_relu, score};

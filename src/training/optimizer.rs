@@ -116,9 +116,15 @@ impl Optimizer {
     }
 
     /// Changes one flat tensor.
-    fn update(&self, learning_rate: f64, value: Tensor<1>, gradient: Tensor<1>, moments: Vec<Tensor<1>>) -> Stepped {
+    fn update(
+        &self,
+        learning_rate: f64,
+        value: Tensor<1>,
+        gradient: Tensor<1>,
+        mut moments: Vec<Tensor<1>>,
+    ) -> Stepped {
         const KEPT: &str = "burn's rules give their state back";
-        if let Some(stepped) = self.in_one_pass(learning_rate, &value, &gradient, &moments) {
+        if let Some(stepped) = self.in_one_pass(learning_rate, &value, &gradient, &mut moments) {
             return stepped;
         }
         let mut moments = moments.into_iter();
@@ -188,13 +194,14 @@ impl Optimizer {
         Some(kiln_kernels::Adam { beta_1, beta_2, epsilon: EPSILON, time, learning_rate, penalty })
     }
 
-    /// [`Optimizer::update`] on the CPU by Kiln's own kernel, to the same bits; `None` for another rule or device.
+    /// [`Optimizer::update`] on the CPU by Kiln's own kernel, to the same bits; `None` for another rule or device, which
+    /// leaves the moments.
     fn in_one_pass(
         &self,
         learning_rate: f64,
         value: &Tensor<1>,
         gradient: &Tensor<1>,
-        moments: &[Tensor<1>],
+        moments: &mut Vec<Tensor<1>>,
     ) -> Option<Stepped> {
         let rule = self.adam(learning_rate)?;
         let primitive = |tensor: &Tensor<1>| {
@@ -202,18 +209,18 @@ impl Optimizer {
             Some(primitive.to_contiguous())
         };
         let (value, gradient) = (primitive(value)?, primitive(gradient)?);
-        let moments = moments.iter().map(primitive).collect::<Option<Vec<_>>>()?;
         let floats = |primitive| FloatTensor::<Flex>::as_slice::<f32>(primitive);
-        let before = match &moments[..] {
-            [first, second] => Some([floats(first)?, floats(second)?]),
-            _ => None,
-        };
-        let stepped = rule.step(floats(&value)?, floats(&gradient)?, before);
+        let (value, gradient) = (floats(&value)?, floats(&gradient)?);
+        // Where the values are, the moments are too. Nobody else has them, so nothing is copied here.
+        let owned = |moment: Tensor<1>| moment.try_into_primitive::<Flex>().ok()?.into_data().try_into_vec().ok();
+        let kept: Option<Vec<Vec<f32>>> = std::mem::take(moments).into_iter().map(owned).collect();
+        let mut moments = kept?.try_into().unwrap_or_else(|_| [(); 2].map(|()| vec![0.0; value.len()]));
+        let stepped = rule.step(value, gradient, &mut moments);
         let tensor = |values: Vec<f32>| {
             let len = values.len();
             Tensor::from_primitive::<Flex>(FloatTensor::<Flex>::from_data(TensorData::new(values, [len])))
         };
-        Some((tensor(stepped.values), stepped.moments.map(tensor).into()))
+        Some((tensor(stepped), moments.map(tensor).into()))
     }
 
     /// Numbers kept for each trainable parameter, after the first step.
