@@ -3,6 +3,8 @@
 //! Reads are asynchronous everywhere: a browser can't wait for the GPU, and the CPU answers at once. Clippy forbids
 //! burn's synchronous reads (clippy.toml).
 
+use burn::backend::Flex;
+use burn::backend::tensor::FloatTensor;
 use burn::tensor::{Device, Tensor, Transaction};
 
 use crate::protocol::DeviceKind;
@@ -24,6 +26,19 @@ pub async fn read(tensors: Vec<Tensor<1>>) -> Result<Vec<Vec<f32>>, DeviceLost> 
             data.try_into_vec::<f32>().map_err(|error| DeviceLost(format!("a read of another type: {error:?}")))
         })
         .collect()
+}
+
+/// Reads flat tensors into one array, one behind the other. On the CPU what others hold too is copied once, not thrice.
+///
+/// # Errors
+/// As [`read`].
+pub async fn read_flat(tensors: Vec<Tensor<1>>) -> Result<Vec<f32>, DeviceLost> {
+    let on_cpu = |tensor: &Tensor<1>| Some(tensor.clone().try_into_primitive::<Flex>().ok()?.to_contiguous());
+    let Some(tensors_on_cpu) = tensors.iter().map(on_cpu).collect::<Option<Vec<_>>>() else {
+        return Ok(read(tensors).await?.concat());
+    };
+    let values: Option<Vec<&[f32]>> = tensors_on_cpu.iter().map(FloatTensor::<Flex>::as_slice).collect();
+    values.map(|values| values.concat()).ok_or_else(|| DeviceLost("a read of another type".into()))
 }
 
 /// An open device and what a page says of it.

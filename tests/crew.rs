@@ -50,7 +50,11 @@ impl Crew for Helpers {
             }
             self.dies.set(Some((of, left - 1)));
         }
-        Box::pin(async move { Some(slice::help(&work).await.unwrap()) })
+        Box::pin(async move {
+            let (Work { job, weights, first, slices }, device) = (work, Device::flex().autodiff());
+            let network = Network::from_values(&job.network, &weights, &device).unwrap().train();
+            Some(slice::help(&network, &job, first, &slices, &device).await.unwrap())
+        })
     }
 }
 

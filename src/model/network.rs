@@ -93,12 +93,25 @@ impl Network {
     /// # Errors
     /// A configuration that can't be built, or another number of values than it has.
     pub fn from_values(config: &NetworkConfig, values: &[f32], device: &Device) -> Result<Self, WeightsError> {
-        let expected = Self::values(config)?;
-        if values.len() != expected {
-            return Err(WeightsError::Length { expected: 4 * expected, found: 4 * values.len() });
-        }
         let mut rest = values;
-        Ok(Self::build(config, device, |_, len| rest.split_off(..len).unwrap_or_default().to_vec())?)
+        Self::filled(config, values.len(), |len| rest.split_off(..len).unwrap_or_default().to_vec(), device)
+    }
+
+    /// A network with `found` values, of which `next` gives the next so many, in the order of [`Network::parts`].
+    ///
+    /// # Errors
+    /// A configuration that can't be built, or another number of values than it has: `next` is not asked then.
+    pub fn filled(
+        config: &NetworkConfig,
+        found: usize,
+        mut next: impl FnMut(usize) -> Vec<f32>,
+        device: &Device,
+    ) -> Result<Self, WeightsError> {
+        let expected = Self::values(config)?;
+        if found != expected {
+            return Err(WeightsError::Length { expected: 4 * expected, found: 4 * found });
+        }
+        Ok(Self::build(config, device, |_, len| next(len))?)
     }
 
     /// How many values there are: parameters and batch norm's statistics.

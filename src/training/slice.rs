@@ -11,7 +11,7 @@ use rand::Rng;
 use serde::{Deserialize, Serialize};
 use web_time::Instant;
 
-use super::crew::{Done, Work, shares};
+use super::crew::{Done, shares};
 use super::trainer::{Batch, score, seeded};
 use crate::data::Images;
 use crate::data::order::{Stream, rng};
@@ -129,17 +129,22 @@ pub async fn compute(
     Ok(Part { first: index, slices: 1, loss: metric(0) * share, correct: (metric(1) * rows).round(), gradients })
 }
 
-/// Computes a helper's slices, on the CPU, and adds up those that belong together.
+/// Computes a helper's slices, of which `first` is the first one's index, as [`compute`] does, and adds up those that
+/// belong together.
 ///
 /// # Errors
-/// Weights that do not fit the network. What comes from this program's own coordinator does.
-pub async fn help(work: &Work) -> Result<Done, String> {
+/// As [`compute`].
+pub async fn help(
+    network: &Network,
+    job: &Job,
+    first: u32,
+    slices: &[Images],
+    device: &Device,
+) -> Result<Done, DeviceLost> {
     let started = Instant::now();
-    let device = Device::flex().autodiff();
-    let network = Network::from_values(&work.job.network, &work.weights, &device).map_err(|e| e.to_string())?.train();
     let mut parts = Vec::new();
-    for (index, images) in (work.first..).zip(&work.slices) {
-        add(&mut parts, compute(&network, &work.job, index, images, &device).await.map_err(|lost| lost.0)?);
+    for (index, images) in (first..).zip(slices) {
+        add(&mut parts, compute(network, job, index, images, device).await?);
     }
     Ok(Done { parts, took: started.elapsed() })
 }

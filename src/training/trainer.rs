@@ -16,7 +16,7 @@ use super::slice::{self, Job, Part};
 use super::source::Source;
 use crate::data::augment::Changes;
 use crate::data::{Images, PIXELS};
-use crate::device::{DeviceLost, read};
+use crate::device::{DeviceLost, read_flat};
 #[cfg(feature = "gpu")]
 use crate::model::Kept;
 use crate::model::{Input, Network};
@@ -63,7 +63,7 @@ pub fn pick(source: &Images, indices: &[u32], draw: impl Fn(u32) -> Changes) -> 
     let mut picked = Images { pixels: Vec::with_capacity(indices.len() * PIXELS), labels: Vec::new() };
     for &index in indices {
         draw(index).apply(&images[index as usize], &mut changed);
-        picked.pixels.extend(changed);
+        picked.pixels.extend_from_slice(&changed); // one copy: an iterator's bytes come one by one
         picked.labels.push(source.labels[index as usize]);
     }
     picked
@@ -267,7 +267,7 @@ impl Trainer {
         let workers = team.workers(slices.len());
         let mut shares = team.shares(slices.len(), workers).into_iter();
         let own = shares.next().unwrap_or_default();
-        let weights = if workers > 1 { read(self.network().parts()).await?.concat() } else { Vec::new() };
+        let weights = if workers > 1 { read_flat(self.network().parts()).await? } else { Vec::new() };
         let weights = Rc::new(weights);
         let answers = (0..)
             .zip(shares)

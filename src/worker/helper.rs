@@ -7,6 +7,8 @@ use std::collections::VecDeque;
 use std::rc::Rc;
 use std::time::Duration;
 
+use burn::module::Module;
+use burn::tensor::Device;
 use futures_channel::oneshot;
 use js_sys::{Array, Float32Array, Uint8Array};
 use serde::{Deserialize, Serialize};
@@ -16,6 +18,7 @@ use web_sys::{DedicatedWorkerGlobalScope, ErrorEvent, MessageEvent, Worker, Work
 
 use super::port;
 use crate::data::Images;
+use crate::model::Network;
 use crate::training::crew::{Answer, Crew, Done, Work};
 use crate::training::slice::{self, Job, Part};
 use crate::web::{LIFE_LOCK, WebError, ask_for_lock, field};
@@ -275,18 +278,27 @@ pub async fn start(scope: DedicatedWorkerGlobalScope) {
 
 async fn answer(message: JsValue) -> Result<(JsValue, Float32Array), WebError> {
     let Request { job, first, weights, pixels, labels } = serde_wasm_bindgen::from_value(message)?;
-    let (mut rest, pixels) = (0, pixels.to_vec());
-    let slices = labels
+    let mut rest = 0;
+    let slices: Vec<Images> = labels
         .iter()
         .map(|labels| {
             let labels = Uint8Array::new(&labels).to_vec();
             let start = rest;
-            rest += labels.len() * crate::data::PIXELS;
-            Images { pixels: pixels.get(start..rest).unwrap_or_default().to_vec(), labels }
+            rest += (labels.len() * crate::data::PIXELS) as u32;
+            Images { pixels: pixels.subarray(start, rest).to_vec(), labels }
         })
         .collect();
-    let work = Work { job, weights: Rc::new(weights.to_vec()), first, slices };
-    let Done { parts, took } = slice::help(&work).await.map_err(WebError)?;
+    let mut end = 0;
+    let next = |len: usize| {
+        end += len as u32;
+        weights.subarray(end - len as u32, end).to_vec()
+    };
+    let device = Device::flex().autodiff();
+    let network = Network::filled(&job.network, weights.length() as usize, next, &device)
+        .map_err(|error| WebError(error.to_string()))?
+        .train();
+    let Done { parts, took } =
+        slice::help(&network, &job, first, &slices, &device).await.map_err(|lost| WebError(lost.0))?;
     let all = || parts.iter().flat_map(|part| &part.gradients);
     let gradients = array(Some(weights), all().map(Vec::len).sum());
     let mut end = 0;
