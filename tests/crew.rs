@@ -6,6 +6,7 @@ use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::time::Duration;
 
+use burn::module::Module;
 use burn::tensor::Device;
 use common::{drawn, drive, losses, small_session, start};
 use kiln::device::read;

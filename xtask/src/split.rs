@@ -25,10 +25,19 @@ const SMALLER: [&str; 4] = [
 
 /// Puts the page in two files in the place of the one that Trunk made in `dist`.
 pub fn split(toolchain: &Toolchain, flags: &str) -> Result<()> {
-    let dist = paths::dist();
+    let page = paths::dist().join("page");
+    let put = make(toolchain, flags, &page).and_then(|()| put(&page));
+    if put.is_err() {
+        // What was begun is not published by whoever does not look.
+        let _ = fs::remove_dir_all(page);
+    }
+    put
+}
+
+/// Makes both files, and the scripts that load them, in the folder `page`.
+fn make(toolchain: &Toolchain, flags: &str, page: &Path) -> Result<()> {
     let parts = toolchain.target().join("page-parts");
-    let page = dist.join("page");
-    for folder in [&parts, &page] {
+    for folder in [parts.as_path(), page] {
         let _ = fs::remove_dir_all(folder);
     }
     // wasm-split follows the linker's relocations to see what calls what.
@@ -40,16 +49,21 @@ pub fn split(toolchain: &Toolchain, flags: &str) -> Result<()> {
     run(toolchain.command("wasm-split-cli").arg(whole).arg(&parts).args(["--out-name", "page"]))?;
     let mut bindgen = toolchain.command("wasm-bindgen");
     bindgen.args(["--target", "web", "--no-typescript", "--keep-lld-exports", "--out-dir"]);
-    run(bindgen.arg(&page).arg(parts.join("page.wasm")))?;
+    run(bindgen.arg(page).arg(parts.join("page.wasm")))?;
     let optimizer = optimizer()?;
-    for (from, to) in [(&page, "page_bg.wasm"), (&parts, "split_rest.wasm")] {
+    for (from, to) in [(page, "page_bg.wasm"), (parts.as_path(), "split_rest.wasm")] {
         run(toolchain.command(&optimizer).args(SMALLER).arg(from.join(to)).arg("-o").arg(page.join(to)))?;
     }
     let loader = fs::read_to_string(parts.join("__wasm_split.js")).context("reading what wasm-split made")?;
-    paths::write(&page.join("__wasm_split.js"), for_any_host(&loader)?.as_bytes())?;
-    // The folder is named after what is in it: the two files of one build belong together, in every cache.
-    let named = name(&page)?;
-    fs::rename(&page, dist.join(&named)).with_context(|| format!("renaming {}", page.display()))?;
+    paths::write(&page.join("__wasm_split.js"), for_any_host(&loader)?.as_bytes())
+}
+
+/// Puts the folder `page` in the place of Trunk's page, named after what is in it: the two files of one build belong
+/// together, in every cache.
+fn put(page: &Path) -> Result<()> {
+    let dist = paths::dist();
+    let named = name(page)?;
+    fs::rename(page, dist.join(&named)).with_context(|| format!("renaming {}", page.display()))?;
     let index = dist.join("index.html");
     let html = fs::read_to_string(&index).context("reading dist/index.html")?;
     let trunks = trunks_name(&html).context("dist/index.html names no page")?;
