@@ -90,6 +90,8 @@ fn tiles(
     let kernels = weights.winograd.get_or_init(|| transform_weights(shape, channels, weights, of_kernels));
     let Scratch { transform, patches, products } = scratch;
     let (rows, columns) = shape.pooled();
+    // Of eight channels, four by four: a tile writes all that it reads of it.
+    let mut halves = [[[[0.0; 4]; OUTPUTS]; OUTPUTS]; 2];
     for tiles in tiles.chunks(TILES) {
         for (tile, &(image, y, x)) in tiles.iter().enumerate() {
             let patch = input.patch(image, 2 * y, 2 * x);
@@ -106,16 +108,19 @@ fn tiles(
             let window = (image * rows + y) * columns + x;
             for channel in (0..outputs).step_by(BLOCK) {
                 let products = &products[tile * outputs + channel..];
-                let mut halves = [[[[0.0; 4]; OUTPUTS]; OUTPUTS]; 2];
                 for (half, numbers) in halves.iter_mut().enumerate() {
                     transform.back(size, &products[4 * half..], of_products, numbers);
                 }
-                for (y, x) in (0..size[0]).flat_map(|y| (0..size[1]).map(move |x| (y, x))) {
-                    let numbers = [(0, 0), (0, 1), (1, 0), (1, 1)].map(|(down, right)| {
-                        let (y, x) = (2 * y + down, 2 * x + right);
-                        halves.each_ref().map(|half| F4::of(half[y][x]))
-                    });
-                    pool.put(window + y * columns + x, channel, numbers);
+                for y in 0..size[0] {
+                    for x in 0..size[1] {
+                        let numbers = [(0, 0), (0, 1), (1, 0), (1, 1)].map(|(down, right)| {
+                            // SAFETY: four floats.
+                            halves
+                                .each_ref()
+                                .map(|half| unsafe { F4::load(half[2 * y + down][2 * x + right].as_ptr()) })
+                        });
+                        pool.put(window + y * columns + x, channel, numbers);
+                    }
                 }
             }
         }
