@@ -52,6 +52,31 @@ fn a_click_trains_a_network_that_reads_what_is_drawn() {
     });
 }
 
+/// Sixty frames a second take from two processors a fifth of what they could train.
+#[test]
+fn nothing_moves_by_itself_while_a_network_trains() {
+    play(Site::start(), Kind::Plain, async |page| {
+        // No epoch ends meanwhile.
+        page.visit("?device=cpu").await?;
+        page.until_state("ready", LOAD).await?;
+        page.press("train").await?;
+        page.until("some points", SOON, |shown| shown.loss_points >= 3).await?;
+        // What began with the click comes to an end.
+        page.run("return Promise.all(document.getAnimations().map((moving) => moving.finished)).then(() => true)")
+            .await?;
+        page.run(
+            "window.moved = [];
+             for (const kind of ['animationstart', 'transitionrun']) document.addEventListener(kind, ({ target }) =>
+                 moved.push(`${kind} ${target.outerHTML.slice(0, 80)}`))",
+        )
+        .await?;
+        let so_far = page.look().await?.loss_points;
+        page.until("more points", SOON, |shown| shown.loss_points >= so_far + 20).await?;
+        assert_eq!(page.run("return moved").await?, serde_json::json!([]));
+        Ok(())
+    });
+}
+
 #[test]
 fn pause_step_resume_and_stop_do_as_they_say() {
     play(Site::start(), Kind::Plain, async |page| {
