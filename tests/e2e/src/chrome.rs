@@ -132,6 +132,20 @@ struct Driver {
 
 impl Driver {
     fn start() -> Result<Driver> {
+        // One of hundreds was seen to end before it had a port, where others of its kind were started and ended beside it.
+        const TIMES: usize = 3;
+        let mut said = String::new();
+        for _ in 0..TIMES {
+            match Driver::try_to_start()? {
+                Ok(driver) => return Ok(driver),
+                Err(last) => said = last,
+            }
+        }
+        bail!("chromedriver ended {TIMES} times without naming its port. It said: {said}")
+    }
+
+    /// One that has a port; or what one said that ended before.
+    fn try_to_start() -> Result<Result<Driver, String>> {
         let program = xtask::toolchain::find("chromedriver")
             .context("chromedriver is not on the path; run `cargo xtask setup`")?;
         let mut process = Command::new(program)
@@ -143,6 +157,7 @@ impl Driver {
             .context("starting chromedriver")?;
         let output = process.stdout.take().context("chromedriver has an output")?;
         let mut driver = Driver { process, port: 0 };
+        let mut said = String::new();
         let mut lines = BufReader::new(output).lines();
         while let Some(line) = lines.next() {
             // "ChromeDriver was started successfully on port 36411."
@@ -151,10 +166,12 @@ impl Driver {
                 driver.port = port.trim_end_matches('.').parse().context("chromedriver's port")?;
                 // It may say more, and must not wait for anybody to read it.
                 std::thread::spawn(move || lines.for_each(drop));
-                return Ok(driver);
+                return Ok(Ok(driver));
             }
+            said.push_str(&line);
+            said.push('\n');
         }
-        bail!("chromedriver ended without naming its port")
+        Ok(Err(said))
     }
 
     /// Has it end its browsers and then itself.
