@@ -13,7 +13,7 @@ use super::kernels;
 use super::{NetworkConfig, NetworkError, Padding, Trainable, summarize};
 use crate::data::SIDE;
 use crate::data::order::{Stream, rng};
-use crate::device::{DeviceLost, read};
+use crate::device::{DeviceLost, read_flat};
 
 /// A convolutional network for `[batch, 1, 28, 28]` images in 0 … 1, answering `[batch, classes]` logits.
 #[derive(Module, Debug)]
@@ -334,8 +334,7 @@ impl Network {
     /// # Errors
     /// The device was lost.
     pub async fn to_bytes(&self) -> Result<Vec<u8>, DeviceLost> {
-        let values = read(self.valid().parts()).await?;
-        Ok(values.into_iter().flatten().flat_map(f32::to_le_bytes).collect())
+        Ok(read_flat(self.valid().parts()).await?.into_iter().flat_map(f32::to_le_bytes).collect())
     }
 }
 

@@ -215,6 +215,15 @@ fn array(spare: Option<Float32Array>, len: usize) -> Float32Array {
     }
 }
 
+/// Copies an array out piece by piece: the next so many floats each time.
+fn in_turn(array: Float32Array) -> impl FnMut(usize) -> Vec<f32> {
+    let mut end = 0;
+    move |len| {
+        end += len as u32;
+        array.subarray(end - len as u32, end).to_vec()
+    }
+}
+
 /// What a helper's answer says, and its array of gradients, which is of no more use; `None` if it is none.
 fn done(message: &JsValue) -> Option<(Done, Float32Array)> {
     let Response { told, seconds, sizes, gradients } = serde_wasm_bindgen::from_value(message.clone()).ok()?;
@@ -222,13 +231,9 @@ fn done(message: &JsValue) -> Option<(Done, Float32Array)> {
     if told.is_empty() || len.checked_mul(told.len() as u32) != Some(gradients.length()) {
         return None;
     }
-    let mut end = 0;
-    let mut next = |&len: &u32| {
-        end += len;
-        gradients.subarray(end - len, end).to_vec()
-    };
+    let mut next = in_turn(gradients.clone());
     let part = |(first, slices, loss, correct)| {
-        let gradients = sizes.iter().map(&mut next).collect();
+        let gradients = sizes.iter().map(|&len| next(len as usize)).collect();
         Part { first, slices, loss, correct, gradients }
     };
     let parts = told.into_iter().map(part).collect();
@@ -288,13 +293,8 @@ async fn answer(message: JsValue) -> Result<(JsValue, Float32Array), WebError> {
             Images { pixels: pixels.subarray(start, rest).to_vec(), labels }
         })
         .collect();
-    let mut end = 0;
-    let next = |len: usize| {
-        end += len as u32;
-        weights.subarray(end - len as u32, end).to_vec()
-    };
     let device = Device::flex().autodiff();
-    let network = Network::filled(&job.network, weights.length() as usize, next, &device)
+    let network = Network::filled(&job.network, weights.length() as usize, in_turn(weights.clone()), &device)
         .map_err(|error| WebError(error.to_string()))?
         .train();
     let Done { parts, took } =
