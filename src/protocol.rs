@@ -22,7 +22,7 @@ use crate::training::sweep::{SweepConfig, SweepError, Trial};
 use crate::training::{Checkpoint, History, RunConfig, Score, StepPoint};
 
 /// Raised with every change of the types in this module. A worker answers [`Event::Ready`] with its own.
-pub const VERSION: u32 = 6;
+pub const VERSION: u32 = 7;
 
 /// Bytes that can't be what they are said to be, or a value that can't be made bytes.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -284,6 +284,8 @@ pub enum Command {
         id: u32,
         /// 28×28 bytes, 0 is paper.
         pixels: ByteBuf,
+        /// Whether [`Event::Inside`] is to follow the answer.
+        inside: bool,
     },
     /// Show held-out images of a fine-tuning run, by their place in [`Comparison::held_out`], at most [`MOST_IMAGES`] at
     /// once. [`Event::Images`] answers.
@@ -536,8 +538,14 @@ pub enum Event {
         id: u32,
         /// One for each class of the network; they sum to 1.
         probabilities: Vec<f32>,
-        /// What each layer made of it.
-        inside: Vec<LayerMaps>,
+    },
+    /// What each layer made of a drawing that was read. It costs more than the answer, and so comes after it; not at all
+    /// if the next drawing comes first.
+    Inside {
+        /// The id of the command.
+        id: u32,
+        /// From the first convolution to the last hidden dense layer.
+        layers: Vec<LayerMaps>,
     },
     /// Images that were asked for.
     Images {
@@ -664,6 +672,7 @@ impl Event {
             | Event::Opened { .. }
             | Event::Data(_)
             | Event::Prediction { .. }
+            | Event::Inside { .. }
             | Event::Images { .. }
             | Event::ModelRead { .. }
             | Event::Digits(_)

@@ -282,7 +282,7 @@ both! {
         assert_eq!(comparison.old_test, None, "the digits' test does not apply");
         assert_eq!(comparison.held_out.after.score().total, 9);
         assert!(matches!(finished(&events), Some((_, false, None))));
-        session.handle(Command::Predict { id: 1, pixels: ByteBuf::from(vec![0; PIXELS]) });
+        session.handle(Command::Predict { id: 1, pixels: ByteBuf::from(vec![0; PIXELS]), inside: false });
         events = drive(&mut session).await;
         let [Event::Prediction { probabilities, .. }] = &events[..] else { panic!("{events:?}") };
         assert_eq!(probabilities.len(), 3);

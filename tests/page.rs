@@ -23,7 +23,7 @@ use mounted::{Mounted, data, frames, key, mount, opened, ready_events, steps};
 use serde_bytes::ByteBuf;
 use wasm_bindgen::{JsCast, JsValue};
 use wasm_bindgen_test::{wasm_bindgen_test, wasm_bindgen_test_configure};
-use web_sys::{Element, HtmlElement, PointerEvent, PointerEventInit};
+use web_sys::{CanvasRenderingContext2d, Element, HtmlCanvasElement, HtmlElement, PointerEvent, PointerEventInit};
 
 wasm_bindgen_test_configure!(run_in_browser);
 
@@ -299,20 +299,57 @@ async fn a_drawing_is_read_after_each_stroke_and_cleared() {
     pointer("pointerup", &pad, 0.5, 0.8);
     frames().await;
     let asked = page.commands();
-    let Some(Command::Predict { id, pixels }) = asked.last() else { panic!("not asked: {asked:?}") };
+    let Some(Command::Predict { id, pixels, .. }) = asked.last() else { panic!("not asked: {asked:?}") };
     assert_eq!(pixels.len(), 784);
     assert!(pixels[14 * 28 + 14] > 200 && pixels[14 * 28 + 4] == 0, "a stroke in the middle");
     assert_eq!(page.text("prediction"), "", "not answered yet");
     let mut probabilities = vec![0.0; CLASSES];
     (probabilities[7], probabilities[3]) = (0.58, 0.42);
-    let inside = vec![LayerMaps { name: "conv1".into(), side: 28, maps: ByteBuf::from(vec![9; 32 * 784]) }];
-    page.tell([Event::Prediction { id: *id, probabilities: probabilities.clone(), inside }]).await;
+    page.tell([Event::Prediction { id: *id, probabilities: probabilities.clone() }]).await;
     assert_eq!(page.text("prediction"), "7");
     assert!(page.get("prediction").parent_element().unwrap().text_content().unwrap().contains("torn with a 3"));
     page.click("pad-clear").await;
     assert_eq!(page.text("prediction"), "");
-    page.tell([Event::Prediction { id: *id, probabilities, inside: Vec::new() }]).await;
+    page.tell([Event::Prediction { id: *id, probabilities }]).await;
     assert_eq!(page.text("prediction"), "", "the answer to what was cleared is not shown");
+}
+
+#[wasm_bindgen_test]
+async fn layers_are_asked_for_when_they_can_be_seen() {
+    let page = Mounted::ready().await;
+    let (pad, strip) = (pad(&page), page.get("inside").query_selector(".strip").unwrap().unwrap());
+    let hide = |hidden: bool| strip.unchecked_ref::<HtmlElement>().set_hidden(hidden);
+    let asked = || match page.commands().last() {
+        Some(Command::Predict { id, inside, .. }) => Some((*id, *inside)),
+        _ => None,
+    };
+    let inked = |layer: &str| {
+        let canvas = page.get(layer).query_selector("canvas").unwrap().unwrap().unchecked_into::<HtmlCanvasElement>();
+        let context = canvas.get_context("2d").unwrap().unwrap().unchecked_into::<CanvasRenderingContext2d>();
+        let pixels = context.get_image_data(0.0, 0.0, canvas.width().into(), canvas.height().into()).unwrap().data();
+        pixels.chunks_exact(4).filter(|pixel| pixel[3] > 0).count()
+    };
+    hide(true);
+    frames().await;
+    page.commands();
+    pointer("pointerdown", &pad, 0.5, 0.2);
+    pointer("pointerup", &pad, 0.5, 0.8);
+    frames().await;
+    let Some((id, false)) = asked() else { panic!("not asked, or for what nobody sees") };
+    page.tell([Event::Prediction { id, probabilities: vec![0.1; CLASSES] }]).await;
+    assert_eq!(inked("layer-0"), 0);
+
+    hide(false);
+    strip.scroll_into_view();
+    frames().await;
+    let Some((id, true)) = asked() else { panic!("the layers came into sight and were not asked for") };
+    page.tell([Event::Prediction { id, probabilities: vec![0.1; CLASSES] }]).await;
+    assert_eq!(inked("layer-0"), 0, "they come after the answer");
+    let layers = vec![LayerMaps { name: "conv1".into(), side: 28, maps: ByteBuf::from(vec![9; 32 * 784]) }];
+    page.tell([Event::Inside { id, layers }]).await;
+    assert!(inked("layer-0") > 784);
+    page.click("pad-clear").await;
+    assert_eq!(inked("layer-0"), 0);
 }
 
 #[wasm_bindgen_test]

@@ -149,7 +149,7 @@ fn commands() -> Vec<Command> {
         Command::LookAtShelf,
         Command::ReadModel { id },
         Command::KeepDigits(Box::new(KeptDigits { digits: samples(), classes: vec!["α".into()], named: samples() })),
-        Command::Predict { id: 1, pixels: ByteBuf::from(vec![0, 128, 255]) },
+        Command::Predict { id: 1, pixels: ByteBuf::from(vec![0, 128, 255]), inside: true },
         Command::HeldOut { run: RUN, id: 1, indices: vec![1, 300] },
         Command::Images { id: 1, split: Split::Test, indices: vec![1, 300] },
         Command::PreviewAugmentation { id: 1, augmentation: Augmentation::ROBUST, seed: 2 },
@@ -233,10 +233,10 @@ fn events() -> Vec<Event> {
         Event::Finished { run: RUN, step: 9, stopped: true, early: false, best_epoch: None, test: None },
         Event::Finished { run: RUN, step: 9, stopped: false, early: true, best_epoch: Some(2), test: Some(score()) },
         Event::Sweep { run: RUN, trials },
-        Event::Prediction {
+        Event::Prediction { id: 1, probabilities: vec![0.25; 4] },
+        Event::Inside {
             id: 1,
-            probabilities: vec![0.25; 4],
-            inside: vec![LayerMaps { name: "conv1".into(), side: 2, maps: ByteBuf::from(vec![1, 2, 3, 4]) }],
+            layers: vec![LayerMaps { name: "conv1".into(), side: 2, maps: ByteBuf::from(vec![1, 2, 3, 4]) }],
         },
         Event::Images { id: 1, indices: vec![3], pixels: ByteBuf::from(vec![0; PIXELS]) },
         Event::Digits(Box::new(KeptDigits { digits: samples(), ..KeptDigits::default() })),

@@ -25,6 +25,10 @@ fn finished(events: &[Event]) -> Option<(u32, bool, Option<Score>)> {
     })
 }
 
+fn predict(id: u32, inside: bool) -> Command {
+    Command::Predict { id, pixels: ByteBuf::from(common::digits(3, 9).image(2)), inside }
+}
+
 /// The losses of a run of [`small_config`] that nobody interferes with and that has its data from the start.
 async fn undisturbed() -> Vec<f32> {
     let mut session = small_session();
@@ -124,13 +128,23 @@ both! {
         assert_eq!(losses(&events), expected);
     }
 
+    async fn the_first_step_is_told_at_once() {
+        let mut session = small_session();
+        session.handle(start(1, &RunConfig { epochs: 100, ..small_config() }));
+        let mut events = Vec::new();
+        while losses(&events).is_empty() {
+            events = session.advance().await;
+        }
+        assert_eq!(losses(&events).len(), 1);
+    }
+
     async fn a_drawing_waits_for_a_slice_of_a_step_and_changes_nothing_of_the_run() {
         let expected = undisturbed().await;
 
         let mut session = small_session();
         session.handle(start(1, &small_config()));
         let mut events = session.advance().await;
-        session.handle(Command::Predict { id: 1, pixels: ByteBuf::from(common::digits(3, 9).image(2)) });
+        session.handle(predict(1, true));
         let answer = session.advance().await;
         assert!(matches!(answer[..], [Event::Prediction { id: 1, .. }]));
         events.extend(drive(&mut session).await);
@@ -307,14 +321,11 @@ both! {
 
     async fn a_drawing_is_read_before_during_and_after_a_run() {
         let mut session = small_session();
-        let predict = |id| Command::Predict { id, pixels: ByteBuf::from(common::digits(3, 9).image(2)) };
+        let predict = |id| predict(id, false);
         let check = |events: Vec<Event>, expected: u32| {
-            let [Event::Prediction { id, probabilities, inside }] = &events[..] else { panic!("{events:?}") };
+            let [Event::Prediction { id, probabilities }] = &events[..] else { panic!("{events:?}") };
             assert_eq!(*id, expected);
             assert!((probabilities.iter().sum::<f32>() - 1.0).abs() < 1e-5);
-            let names: Vec<&str> = inside.iter().map(|layer| layer.name.as_str()).collect();
-            assert_eq!(names, ["conv1", "conv2", "conv3", "conv4", "dense1"]);
-            assert_eq!(inside[1].maps.len(), 64 * 14 * 14);
             probabilities.iter().enumerate().max_by(|a, b| a.1.total_cmp(b.1)).unwrap().0
         };
         session.handle(predict(1));
@@ -327,6 +338,35 @@ both! {
         drive(&mut session).await;
         session.handle(predict(4));
         assert_eq!(check(session.advance().await, 4), 2, "a trained network reads a drawing of class 2");
+        assert!(!session.has_work(), "nobody asked for a look inside");
+    }
+
+    async fn a_look_inside_comes_after_the_answer_and_not_at_all_after_the_next_drawing() {
+        let mut session = small_session();
+        session.handle(start(1, &small_config()));
+        session.advance().await;
+        session.handle(predict(1, true));
+        assert!(matches!(session.advance().await[..], [Event::Prediction { id: 1, .. }]));
+        let events = session.advance().await;
+        let [Event::Inside { id: 1, layers }] = &events[..] else { panic!("{events:?}") };
+        let shapes: Vec<_> = layers.iter().map(|layer| (layer.name.as_str(), layer.side, layer.maps.len())).collect();
+        let maps = |name, count: usize, side| (name, side, count * (side * side) as usize);
+        let expected = [
+            maps("conv1", 32, 28),
+            maps("conv2", 64, 14),
+            maps("conv3", 64, 7),
+            maps("conv4", 64, 3),
+            maps("dense1", 64, 1),
+        ];
+        assert_eq!(shapes, expected);
+        assert!(layers.iter().all(|layer| layer.maps.contains(&255)), "by the layer's largest value");
+
+        session.handle(predict(2, true));
+        session.advance().await;
+        session.handle(predict(3, false));
+        assert!(matches!(session.advance().await[..], [Event::Prediction { id: 3, .. }]));
+        let rest = drive(&mut session).await;
+        assert!(!rest.iter().any(|event| matches!(event, Event::Inside { .. })), "{rest:?}");
     }
 }
 

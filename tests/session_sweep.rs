@@ -44,7 +44,7 @@ fn states(events: &[Event]) -> Vec<TrialState> {
 }
 
 fn predict(id: u32) -> Command {
-    Command::Predict { id, pixels: ByteBuf::from(digits(3, 9).image(2)) }
+    Command::Predict { id, pixels: ByteBuf::from(digits(3, 9).image(2)), inside: false }
 }
 
 /// What the session makes of a drawing just now.

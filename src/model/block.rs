@@ -20,7 +20,7 @@ pub fn conv_relu_pool(input: Maps, weight: Tensor<4>, bias: Tensor<1>, padding: 
         Some(output) => return output,
         None => conv_relu(input.values(), weight, bias, padding),
     };
-    if after.pool { max_pool2d(output, MaxPoolOptions::new([2, 2])).into() } else { output.into() }
+    if after.pool { pool(output).into() } else { output.into() }
 }
 
 /// By Kiln's own kernels: 3×3 "same" convolutions.
@@ -35,6 +35,10 @@ fn own(input: &Maps, weight: &Tensor<4>, bias: &Tensor<1>, padding: usize, after
 pub fn conv_relu(input: Tensor<4>, weight: Tensor<4>, bias: Tensor<1>, padding: usize) -> Tensor<4> {
     let options = ConvOptions::new([1, 1], [padding, padding], [1, 1], 1);
     activation::relu(conv2d(input, weight, Some(bias), options))
+}
+
+fn pool(maps: Tensor<4>) -> Tensor<4> {
+    max_pool2d(maps, MaxPoolOptions::new([2, 2]))
 }
 
 /// A block's parameters. Batch normalisation, when on, follows the pool, as in the article.
@@ -66,5 +70,14 @@ impl Block {
     /// What the convolution answers before the pool: the maps that a reader is shown.
     pub fn maps(&self, input: Tensor<4>) -> Tensor<4> {
         conv_relu(input, self.weight.val(), self.bias.val(), self.padding)
+    }
+
+    /// The rest of the block, after [`Block::maps`].
+    pub fn after_maps(&self, maps: Tensor<4>) -> Tensor<4> {
+        let output = if self.pool { pool(maps) } else { maps };
+        match &self.norm {
+            Some(norm) => norm.forward(output),
+            None => output,
+        }
     }
 }

@@ -8,7 +8,7 @@ use burn::nn::{BatchNorm, BatchNormConfig, Dropout, DropoutConfig, Linear};
 use burn::tensor::{Device, Gradients, Tensor, TensorData, activation};
 use rand::{Rng, RngExt};
 
-use super::block::{Block, Maps};
+use super::block::Block;
 use super::kernels;
 use super::{NetworkConfig, NetworkError, Padding, Trainable, summarize};
 use crate::data::SIDE;
@@ -272,24 +272,23 @@ impl Network {
         self.dense.last().expect("a network has at least its output layer")
     }
 
-    /// A look inside: the logits of one image, and what each layer answered to it, from `conv1` to the last hidden
-    /// dense layer, with the layer's name and the side of its maps.
-    pub fn inside(&self, image: Tensor<4>) -> (Tensor<2>, Vec<(String, usize, Tensor<1>)>) {
+    /// A look inside: what each layer answers to one image `[1, 1, 28, 28]`, from `conv1` to the last hidden dense layer,
+    /// with the layer's name and the side of its maps, which are those before the pool.
+    pub fn inside(&self, image: Tensor<4>) -> Vec<(String, usize, Tensor<1>)> {
         let mut layers = Vec::new();
-        let mut x = Maps::from(image);
-        for (index, block) in self.blocks.iter().enumerate() {
-            let maps = block.maps(x.clone().values());
+        let mut x = image;
+        for (number, block) in (1..).zip(&self.blocks) {
+            let maps = block.maps(x);
             let side = maps.dims()[3];
-            layers.push((format!("conv{}", index + 1), side, maps.flatten(0, 3)));
-            x = block.forward(x, false);
+            layers.push((format!("conv{number}"), side, maps.clone().flatten(0, 3)));
+            x = block.after_maps(maps);
         }
-        let mut hidden: Tensor<2> = x.values().flatten(1, 3);
-        let (last, dense) = self.dense.split_last().expect("a network has at least its output layer");
-        for (index, dense) in dense.iter().enumerate() {
+        let mut hidden: Tensor<2> = x.flatten(1, 3);
+        for (number, dense) in (1..).zip(&self.dense[..self.dense.len() - 1]) {
             hidden = dense_relu(dense, hidden);
-            layers.push((format!("dense{}", index + 1), 1, hidden.clone().flatten(0, 1)));
+            layers.push((format!("dense{number}"), 1, hidden.clone().flatten(0, 1)));
         }
-        (last.forward(hidden), layers)
+        layers
     }
 
     /// All tensors, flat, in the order in which they are built: for each block its weight, bias and batch norm's

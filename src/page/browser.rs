@@ -7,6 +7,7 @@ use leptos::ev::EventDescriptor;
 use leptos::prelude::*;
 use wasm_bindgen::closure::Closure;
 use wasm_bindgen::{JsCast, JsValue};
+use web_sys::{IntersectionObserver, IntersectionObserverEntry};
 
 use super::settings::{self, Settings};
 use super::state::DeviceChoice;
@@ -138,6 +139,22 @@ where
 {
     let handle = window_event_listener(event, work);
     on_cleanup(move || handle.remove());
+}
+
+/// Tells `work` whether an element is in sight, at first and whenever that changes, for as long as what asks for it is
+/// there. Where the browser can't tell, nothing is told.
+pub fn on_sight(element: &web_sys::Element, mut work: impl FnMut(bool) + 'static) {
+    let changed = Closure::<dyn FnMut(js_sys::Array)>::new(move |entries: js_sys::Array| {
+        work(entries.pop().unchecked_into::<IntersectionObserverEntry>().is_intersecting());
+    });
+    let Ok(observer) = IntersectionObserver::new(changed.as_ref().unchecked_ref()) else { return };
+    observer.observe(element);
+    let kept = StoredValue::new_local(Some((changed, observer)));
+    on_cleanup(move || {
+        if let Some((_, observer)) = kept.try_update_value(Option::take).flatten() {
+            observer.disconnect();
+        }
+    });
 }
 
 /// Does `work` whenever a pointer is pressed, with what it is pressed on.

@@ -29,7 +29,7 @@ impl Page {
 pub fn Labels() -> impl IntoView {
     let page = expect_context::<Page>();
     let classes = page.slice(|state| state.collection().classes().to_vec());
-    let top = page.slice(|state| state.answer.as_ref().map(|answer| answer.reading().best[0].0));
+    let top = page.slice(|state| state.answer.as_ref().map(|answer| answer.best[0].0));
     let kept = page.slice(|state| state.kept_as().map(usize::from));
     let drawn = page.slice(|state| state.drawing().is_some());
     // One stop for the Tab key; the arrows move inside.

@@ -4,12 +4,14 @@ use leptos::html;
 use leptos::prelude::*;
 
 use super::Page;
+use super::browser::on_sight;
 use super::finetune::Lock;
 use super::pad::put_pixels;
+use super::state::{Action, PageState};
 use super::words::Lang;
 use crate::data::{CLASSES, PIXELS, SIDE};
 use crate::model::summary::summarize;
-use crate::page::reactive::{Views, effect, live, memo};
+use crate::page::reactive::{Views, effect, live, memo, on_load};
 use crate::protocol::LayerMaps;
 
 /// Ink of a tile where a map is zero, so that its square is seen.
@@ -82,6 +84,8 @@ pub fn Inside() -> impl IntoView {
     });
     let answered = page.slice(|state| state.answered().is_some());
     let drawing = page.slice(|state| state.drawn());
+    let strip = NodeRef::<html::Div>::new();
+    on_load(strip, move |strip| on_sight(&strip, move |seen| page.act(Action::SeeInside(seen))));
     let canvas = NodeRef::<html::Canvas>::new();
     effect(move || {
         let _ = drawing.get();
@@ -115,7 +119,7 @@ pub fn Inside() -> impl IntoView {
                     }}
                 </p>
             </header>
-            <div class="strip" tabindex="0" role="group" aria-label=page.say(Lang::strip)>
+            <div class="strip" node_ref=strip tabindex="0" role="group" aria-label=page.say(Lang::strip)>
                 <div class="lay">
                     <span class="pic drawing">
                         <canvas class="ink" node_ref=canvas></canvas>
@@ -145,20 +149,17 @@ fn Step(steps: Vec<String>) -> impl IntoView {
 #[component]
 fn Layer(index: usize, layer: Shown) -> impl IntoView {
     let page = expect_context::<Page>();
-    let answered = page.slice(|state| state.answered());
-    let filled = memo(move || answered.get().is_some());
+    let looked = page.slice(PageState::looked_inside);
+    let filled = memo(move || looked.get().is_some());
     let (columns, rows, dense) = (layer.columns, layer.rows, layer.side == 1);
     let canvas = NodeRef::<html::Canvas>::new();
     let name = layer.name.clone();
     effect(move || {
-        let _ = answered.get();
+        let _ = looked.get();
         let Some(canvas) = canvas.get() else { return };
-        page.state.with_untracked(|state| {
-            let mut inside = state.answer.iter().flat_map(|answer| &answer.inside);
-            match inside.find(|maps| maps.name == name) {
-                Some(maps) => draw_maps(&canvas, maps, columns, rows, dense),
-                None => put_pixels(&canvas, 1, 1, [0].into_iter()),
-            }
+        page.state.with_untracked(|state| match state.inside.layers.iter().find(|maps| maps.name == name) {
+            Some(maps) => draw_maps(&canvas, maps, columns, rows, dense),
+            None => put_pixels(&canvas, 1, 1, [0].into_iter()),
         });
     });
     let lock = layer.name.clone();
@@ -209,8 +210,8 @@ fn draw_maps(canvas: &web_sys::HtmlCanvasElement, maps: &LayerMaps, columns: usi
 fn TenAnswers(parameters: usize, layer: String) -> impl IntoView {
     let page = expect_context::<Page>();
     let answer = page.slice(|state| {
-        let reading = state.answer.as_ref()?.reading();
-        Some((reading.probabilities, reading.best[0].0))
+        let answer = state.answer.as_ref()?;
+        Some((answer.probabilities.clone(), answer.best[0].0))
     });
     let rows = (0..CLASSES)
         .map(|digit| {

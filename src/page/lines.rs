@@ -9,32 +9,27 @@ use std::rc::Rc;
 use leptos::prelude::*;
 use wasm_bindgen::JsCast;
 use wasm_bindgen::closure::Closure;
-use web_sys::{CanvasRenderingContext2d, HtmlCanvasElement, IntersectionObserver, IntersectionObserverEntry};
+use web_sys::{CanvasRenderingContext2d, HtmlCanvasElement};
 
-use super::browser::{OncePerFrame, window};
+use super::browser::{OncePerFrame, on_sight, window};
 use super::plot::{Axis, Measure, Span, along};
 use super::state::Run;
 
 /// Draws when the canvas comes into view, when its size changes and when the theme does.
 pub fn watch(canvas: &HtmlCanvasElement, draw: OncePerFrame, visible: Rc<RefCell<bool>>) {
-    let seen = Closure::<dyn FnMut(js_sys::Array)>::new({
+    on_sight(canvas, {
         let draw = draw.clone();
-        move |entries: js_sys::Array| {
-            let entry = entries.pop().unchecked_into::<IntersectionObserverEntry>();
-            *visible.borrow_mut() = entry.is_intersecting();
-            if entry.is_intersecting() {
+        move |seen| {
+            *visible.borrow_mut() = seen;
+            if seen {
                 draw.ask();
             }
         }
     });
     let again = Closure::<dyn FnMut()>::new(move || draw.ask());
-    let intersection = IntersectionObserver::new(seen.as_ref().unchecked_ref()).ok();
     let resize = web_sys::ResizeObserver::new(again.as_ref().unchecked_ref()).ok();
     let theme = web_sys::MutationObserver::new(again.as_ref().unchecked_ref()).ok();
     let system = window().match_media("(prefers-color-scheme: dark)").ok().flatten();
-    if let Some(observer) = &intersection {
-        observer.observe(canvas);
-    }
     if let Some(observer) = &resize {
         observer.observe(canvas);
     }
@@ -48,15 +43,9 @@ pub fn watch(canvas: &HtmlCanvasElement, draw: OncePerFrame, visible: Rc<RefCell
         let _ = system.add_event_listener_with_callback("change", again.as_ref().unchecked_ref());
     }
     // The observers live as long as the canvas' owner does.
-    let kept = StoredValue::new_local(Some((seen, again, intersection, resize, theme, system)));
+    let kept = StoredValue::new_local(Some((again, resize, theme, system)));
     on_cleanup(move || {
-        let Some((_, again, intersection, resize, theme, system)) = kept.try_update_value(Option::take).flatten()
-        else {
-            return;
-        };
-        if let Some(observer) = intersection {
-            observer.disconnect();
-        }
+        let Some((again, resize, theme, system)) = kept.try_update_value(Option::take).flatten() else { return };
         if let Some(observer) = resize {
             observer.disconnect();
         }

@@ -9,7 +9,7 @@ use super::Page;
 use super::browser::{OncePerFrame, after, now, window};
 use super::digits::{LabelLine, Labels};
 use super::state::digits::Act;
-use super::state::{Action, Answer, PageState};
+use super::state::{Action, PageState};
 use super::words::{Lang, class_name};
 use crate::data::drawing::{BOX, Bitmap, Crop, Point, RASTER, Stages, normalize, rasterize};
 use crate::data::{CLASSES, SIDE};
@@ -298,7 +298,7 @@ fn speak_later(page: Page) {
     after(SPEAK_MS, move || {
         let spoken = page.state.try_with_untracked(|state| {
             let answer = state.answer.as_ref().filter(|_| state.drawn() == drawn)?;
-            Some(page.lang.try_get_untracked()?.spoken_answer(&answer.reading(), &state.answer_names()))
+            Some(page.lang.try_get_untracked()?.spoken_answer(answer, &state.answer_names()))
         });
         if let Some(text) = spoken.flatten() {
             page.announce(text);
@@ -476,12 +476,7 @@ fn cut_square(drawn: &Bitmap, crop: Crop) -> Bitmap {
 #[component]
 fn Answers(empty: RwSignal<bool>) -> impl IntoView {
     let page = expect_context::<Page>();
-    let answered = page.slice(|state| state.answered());
-    // The layers' maps stay where they are: what is read here is small.
-    let answer = memo(move || {
-        answered.get()?;
-        page.state.with_untracked(|state| state.answer.as_ref().map(Answer::reading))
-    });
+    let answer = page.slice(|state| state.answer.clone());
     let opened = page.slice(|state| state.device.is_some() && !state.engine_gone());
     let top = memo(move || answer.with(|answer| answer.as_ref().map(|answer| answer.best[0].0)));
     let names = page.slice(|state| state.answer_names());

@@ -1,5 +1,6 @@
-//! `cargo xtask bench`: what a training step costs in a real browser, measured by `dist/bench.html`. Two builds, or
-//! Kiln and another library, take turns in one run, for machines are noisy: the ratio is what counts.
+//! `cargo xtask bench`: what a training step costs in a real browser, measured by `dist/bench.html`, or with `--page`
+//! what a visitor of the page itself waits for. Two builds, or Kiln and another library, take turns in one run, for
+//! machines are noisy: the ratio is what counts.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -176,6 +177,15 @@ pub fn bench(options: &Options) -> Result<()> {
             said("reached")
         );
     }
+    Ok(())
+}
+
+/// Measures the page of `dist` as a visitor has it, in turns with another build's, and prints a table.
+pub fn page(toolchain: &toolchain::Toolchain, rounds: u32, against: Option<&Path>) -> Result<()> {
+    let mut cargo = toolchain.command("cargo");
+    cargo.args(["run", "--package", "kiln-e2e", "--bin", "page_bench", "--", &rounds.to_string()]);
+    let status = cargo.arg(paths::dist()).args(against).status().context("cargo does not start")?;
+    ensure!(status.success(), "the benchmark failed");
     Ok(())
 }
 

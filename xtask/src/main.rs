@@ -93,6 +93,9 @@ struct Bench {
     /// Measure without a browser: this machine's CPU and GPU. Builds what that takes first.
     #[arg(long, conflicts_with_all = ["against", "peers", "to_accuracy", "webgpu"])]
     native: bool,
+    /// Measure the page as a visitor has it: how long a click and a drawing wait, and its speed while it draws.
+    #[arg(long, conflicts_with_all = ["peers", "to_accuracy", "webgpu", "native"])]
+    page: bool,
 }
 
 fn main() -> ExitCode {
@@ -127,7 +130,10 @@ fn run(chore: Chore) -> Result<()> {
             test::test(&toolchain, only)
         }
         Chore::Bench(Bench { native: true, .. }) => bench::native(&Toolchain::find()?),
-        Chore::Bench(Bench { steps, rounds, against, peers, peer, to_accuracy, webgpu, native: _ }) => {
+        Chore::Bench(Bench { page: true, rounds, against, .. }) => {
+            bench::page(&Toolchain::find()?, rounds, against.as_deref())
+        }
+        Chore::Bench(Bench { steps, rounds, against, peers, peer, to_accuracy, webgpu, native: _, page: _ }) => {
             bench::bench(&bench::Options { steps, rounds, against, peers, peer, to_accuracy, webgpu })
         }
         Chore::Size => {

@@ -209,7 +209,7 @@ impl Run {
     }
 }
 
-/// How an answer reads.
+/// What the network made of the drawing.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Reading {
     /// One for each class.
@@ -218,22 +218,22 @@ pub struct Reading {
     pub best: [(usize, f32); 2],
 }
 
-/// What the network made of the drawing.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Answer {
-    /// One for each class.
-    pub probabilities: Vec<f32>,
-    /// The layers' outputs.
-    pub inside: Vec<LayerMaps>,
+impl Reading {
+    fn new(probabilities: Vec<f32>) -> Self {
+        let order = ranking(probabilities.len(), |a, b| probabilities[b].total_cmp(&probabilities[a]));
+        let best = [0, 1].map(|place| (order[place], probabilities[order[place]]));
+        Self { probabilities, best }
+    }
 }
 
-impl Answer {
-    /// How it reads.
-    pub fn reading(&self) -> Reading {
-        let order = ranking(self.probabilities.len(), |a, b| self.probabilities[b].total_cmp(&self.probabilities[a]));
-        let best = [0, 1].map(|place| (order[place], self.probabilities[order[place]]));
-        Reading { probabilities: self.probabilities.clone(), best }
-    }
+/// What the layers made of a drawing, and which answer that belongs to.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Inside {
+    /// The layers' outputs; empty where there is no answer.
+    pub layers: Vec<LayerMaps>,
+    of: u32,
+    /// Whether they can be seen; until it is known, they can. What nobody sees is not asked for.
+    seen: bool,
 }
 
 /// What a user can ask for.
@@ -259,6 +259,8 @@ pub enum Action {
     Preview(Option<(Augmentation, u32)>),
     /// Read this drawing; `None`: the pad was cleared.
     Draw(Option<Box<[u8; PIXELS]>>),
+    /// The network's layers came into sight, or went out of it.
+    SeeInside(bool),
     /// Take the way on that a failure offers.
     Recover(WayOn),
     /// Open another device.
@@ -367,7 +369,9 @@ pub struct PageState {
     /// Earlier runs of this visit.
     pub past: Past,
     /// What the network made of the drawing.
-    pub answer: Option<Answer>,
+    pub answer: Option<Reading>,
+    /// And its layers, somewhat later.
+    pub inside: Inside,
     /// The mistakes of the latest test.
     pub mistakes: Mistakes,
     /// What the recipe's augmentation does to some digits.
@@ -408,6 +412,7 @@ impl PageState {
             run: None,
             past: Past::default(),
             answer: None,
+            inside: Inside { layers: Vec::new(), of: 0, seen: true },
             mistakes: Mistakes::default(),
             preview: Preview::default(),
             files: Files::default(),
@@ -482,6 +487,11 @@ impl PageState {
     /// Names the answer on show; another one has a higher number.
     pub fn answered(&self) -> Option<u32> {
         self.answer.as_ref().map(|_| self.answered)
+    }
+
+    /// Names the layers' outputs on show; others have a higher number.
+    pub fn looked_inside(&self) -> Option<u32> {
+        (!self.inside.layers.is_empty()).then_some(self.inside.of)
     }
 
     /// Whether the answer on show is not yet the one to what is on the pad now.
@@ -568,6 +578,7 @@ impl PageState {
             Action::Configure(settings) => self.configure(settings),
             Action::Preview(wanted) => self.preview(wanted),
             Action::Draw(drawing) => self.draw(drawing, now),
+            Action::SeeInside(seen) => self.see_inside(seen, now),
             Action::Digits(act) => self.act_on_digits(act),
             Action::FineTune(act) => self.act_on_tuning(act),
             Action::Recover(way) => self.recover(way, now),
@@ -692,10 +703,15 @@ impl PageState {
             }
             // Told of a sweep that is no longer on show.
             Event::Sweep { .. } => {}
-            Event::Prediction { id, probabilities, inside } => {
+            Event::Prediction { id, probabilities } => {
                 if id > self.answered && self.drawing.is_some() {
                     self.answered = id;
-                    self.answer = Some(Answer { probabilities, inside });
+                    self.answer = Some(Reading::new(probabilities));
+                }
+            }
+            Event::Inside { id, layers } => {
+                if id > self.inside.of && self.answer.is_some() {
+                    (self.inside.of, self.inside.layers) = (id, layers);
                 }
             }
             Event::AugmentationPreview { id, pixels } => return self.previewed(id, pixels.into_vec()),
@@ -834,8 +850,7 @@ impl PageState {
 
     fn draw(&mut self, drawing: Option<Box<[u8; PIXELS]>>, now: f64) -> Vec<Request> {
         if drawing.is_none() {
-            self.answer = None;
-            self.answered = self.asked;
+            self.forget_answer();
         }
         self.drawing = drawing;
         self.drawn += 1;
@@ -847,7 +862,22 @@ impl PageState {
         let (Some(pixels), Some(_)) = (&self.drawing, &self.device) else { return Vec::new() };
         self.asked += 1;
         self.asked_at = now;
-        vec![Request::Send(Command::Predict { id: self.asked, pixels: ByteBuf::from(pixels.to_vec()) })]
+        let (pixels, inside) = (ByteBuf::from(pixels.to_vec()), self.inside.seen);
+        vec![Request::Send(Command::Predict { id: self.asked, pixels, inside })]
+    }
+
+    /// Nothing of what was asked so far is shown any more, nor what still comes of it.
+    fn forget_answer(&mut self) {
+        self.answer = None;
+        self.answered = self.asked;
+        self.inside.layers.clear();
+        self.inside.of = self.asked;
+    }
+
+    fn see_inside(&mut self, seen: bool, now: f64) -> Vec<Request> {
+        self.inside.seen = seen;
+        // What was answered while nobody looked has no layers to show.
+        if seen && self.inside.of < self.asked { self.read_again(now) } else { Vec::new() }
     }
 
     fn fail(&mut self, failure: Failure, ends_run: bool, now: f64) -> Vec<Request> {
@@ -922,7 +952,7 @@ impl PageState {
         self.leave_kept();
         self.tuning.engine_gone();
         self.live = None;
-        self.answer = None;
+        self.forget_answer();
         self.data = DataProgress::default();
         vec![Request::Restart(choice, reason)]
     }

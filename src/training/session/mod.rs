@@ -12,7 +12,7 @@ mod finetune;
 mod run;
 mod sweep;
 
-use burn::tensor::{Tensor, TensorData};
+use burn::tensor::{Device, Tensor, TensorData};
 use serde_bytes::ByteBuf;
 
 use self::finetune::{FineTuning, Sets};
@@ -58,8 +58,10 @@ pub struct Session {
     idle: Network,
     /// Sets that were imported to fine-tune on.
     sets: Sets,
-    /// The latest drawing that was not answered yet.
-    drawing: Option<(u32, Vec<u8>)>,
+    /// The latest drawing that was not answered yet, and whether it is to be looked into.
+    drawing: Option<(Drawing, bool)>,
+    /// The drawing that was answered and is to be looked into now.
+    looking: Option<Drawing>,
     /// The latest augmentation that was not shown yet, and the seed to show it with.
     preview: Option<(u32, Augmentation, u32)>,
     /// Whether the device has its kernels ready.
@@ -83,6 +85,7 @@ impl Session {
             idle,
             sets: Sets::new(),
             drawing: None,
+            looking: None,
             preview: None,
             warm,
         }
@@ -127,7 +130,10 @@ impl Session {
             }
             Command::Sweep { run, config } => return self.sweep(run, *config),
             Command::StopSweep { run } => return self.stop_sweep(run),
-            Command::Predict { id, pixels } if pixels.len() == PIXELS => self.drawing = Some((id, pixels.into_vec())),
+            Command::Predict { id, pixels, inside } if pixels.len() == PIXELS => {
+                self.drawing = Some((Drawing { id, pixels: pixels.into_vec() }, inside));
+                self.looking = None;
+            }
             Command::Pause { run } => {
                 if let Some(run) = self.run_mut(run) {
                     run.pause();
@@ -300,7 +306,7 @@ impl Session {
 
     /// Whether [`Session::advance`] would do something now. What is missing otherwise is a command or more data.
     pub fn has_work(&self) -> bool {
-        if self.drawing.is_some() || self.can_preview() {
+        if self.drawing.is_some() || self.looking.is_some() || self.can_preview() {
             return true;
         }
         let Some(run) = &self.run else { return false };
@@ -336,7 +342,7 @@ impl Session {
         }
     }
 
-    /// Does one small piece of work: reads a drawing, or does one training step (on the CPU a slice of one), or looks at
+    /// Does one small piece of work: reads a drawing or looks into one, or does one training step (on the CPU a slice of one), or looks at
     /// one chunk of images.
     pub async fn advance(&mut self) -> Vec<Event> {
         let mut events = Vec::new();
@@ -344,7 +350,13 @@ impl Session {
             events.extend(self.show_preview());
             return events;
         }
-        let done = if self.drawing.is_some() { self.predict(&mut events).await } else { self.work(&mut events).await };
+        let done = if let Some((drawing, inside)) = self.drawing.take() {
+            self.predict(drawing, inside, &mut events).await
+        } else if let Some(drawing) = self.looking.take() {
+            self.look_inside(drawing, &mut events).await
+        } else {
+            self.work(&mut events).await
+        };
         if let Err(DeviceLost(message)) = done {
             let run = self.run.take().map(|run| run.id);
             events.push(Event::Failed { run, failure: Failure::GpuLost { message } });
@@ -464,25 +476,44 @@ impl Session {
         Ok(())
     }
 
-    async fn predict(&mut self, events: &mut Vec<Event>) -> Result<(), DeviceLost> {
-        let Some((id, pixels)) = self.drawing.take() else { return Ok(()) };
-        let network = match self.answering() {
-            Some(run) => run.network(),
-            None => self.idle.clone(),
-        };
-        let pixels: Vec<f32> = pixels.into_iter().map(scaled).collect();
-        let image = Tensor::from_data(TensorData::new(pixels, [1, 1, SIDE, SIDE]), &self.device.device);
-        let (logits, layers) = network.inside(image);
+    /// The network that answers drawings.
+    fn answers(&self) -> Network {
+        self.answering().map_or_else(|| self.idle.clone(), Run::network)
+    }
+
+    async fn predict(&mut self, drawing: Drawing, inside: bool, events: &mut Vec<Event>) -> Result<(), DeviceLost> {
+        let logits = self.answers().forward(drawing.image(&self.device.device));
+        let logits = read(vec![logits.flatten(0, 1)]).await?.concat();
+        events.push(Event::Prediction { id: drawing.id, probabilities: softmax(&logits) });
+        self.looking = inside.then_some(drawing);
+        Ok(())
+    }
+
+    async fn look_inside(&self, drawing: Drawing, events: &mut Vec<Event>) -> Result<(), DeviceLost> {
+        let layers = self.answers().inside(drawing.image(&self.device.device));
         let (names, maps): (Vec<_>, Vec<_>) = layers.into_iter().map(|(name, side, maps)| ((name, side), maps)).unzip();
-        let mut values = read([vec![logits.flatten(0, 1)], maps].concat()).await?.into_iter();
-        let logits = values.next().unwrap_or_default();
-        let inside = names
+        let maps = read(maps).await?;
+        let layers = names
             .into_iter()
-            .zip(values)
+            .zip(maps)
             .map(|((name, side), maps)| LayerMaps { name, side: side as u32, maps: ByteBuf::from(to_bytes(&maps)) })
             .collect();
-        events.push(Event::Prediction { id, probabilities: softmax(&logits), inside });
+        events.push(Event::Inside { id: drawing.id, layers });
         Ok(())
+    }
+}
+
+/// A drawing as it came.
+struct Drawing {
+    id: u32,
+    /// 28×28 bytes.
+    pixels: Vec<u8>,
+}
+
+impl Drawing {
+    fn image(&self, device: &Device) -> Tensor<4> {
+        let pixels: Vec<f32> = self.pixels.iter().copied().map(scaled).collect();
+        Tensor::from_data(TensorData::new(pixels, [1, 1, SIDE, SIDE]), device)
     }
 }
 

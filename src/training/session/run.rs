@@ -94,15 +94,22 @@ pub(super) struct Best {
     pub(super) network: Network,
 }
 
-/// Training speed over the steps since the last read.
+/// Training speed, read every now and then: the mean of the first second, then a moving average over about a second.
 pub(super) struct Meter {
-    pub(super) since: Instant,
-    pub(super) images_per_second: f32,
+    since: Instant,
+    /// What has been read so far, up to that second.
+    seconds: f32,
+    images_per_second: f32,
 }
 
 impl Meter {
     pub(super) fn new() -> Self {
-        Self { since: Instant::now(), images_per_second: 0.0 }
+        Self { since: Instant::now(), seconds: 0.0, images_per_second: 0.0 }
+    }
+
+    /// Whether it is time to read: the first step is told at once, for somebody waits for it.
+    fn is_due(&self) -> bool {
+        self.seconds == 0.0 || self.since.elapsed() >= READ_EVERY
     }
 
     /// A pause is not training time.
@@ -115,9 +122,8 @@ impl Meter {
         self.since = Instant::now();
         if seconds > 0.0 {
             let now = images as f32 / seconds;
-            // A moving average over about a second.
-            let weight = if self.images_per_second == 0.0 { 1.0 } else { seconds.min(1.0) };
-            self.images_per_second += weight * (now - self.images_per_second);
+            self.seconds = (self.seconds + seconds).min(1.0);
+            self.images_per_second += (seconds / self.seconds).min(1.0) * (now - self.images_per_second);
         }
         self.images_per_second
     }
@@ -323,7 +329,7 @@ impl Run {
         self.step += 1;
         let one_batch = self.pace == Pace::OneBatch;
         let epoch_ends = self.step.is_multiple_of(self.config.batches_per_epoch());
-        let due = self.meter.since.elapsed() >= READ_EVERY || self.unread.len() >= MAX_UNREAD;
+        let due = self.meter.is_due() || self.unread.len() >= MAX_UNREAD;
         if (due || one_batch || epoch_ends) && !self.flush(events).await? {
             return Ok(());
         }

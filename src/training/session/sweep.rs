@@ -109,7 +109,11 @@ impl Session {
                     events.push(event);
                     false
                 }
-                Event::Steps { .. } | Event::Compiling { .. } | Event::Waiting { .. } | Event::Prediction { .. } => {
+                Event::Steps { .. }
+                | Event::Compiling { .. }
+                | Event::Waiting { .. }
+                | Event::Prediction { .. }
+                | Event::Inside { .. } => {
                     events.push(event);
                     false
                 }

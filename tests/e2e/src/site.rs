@@ -1,6 +1,6 @@
 //! The built folder on a server that can be made to answer wrongly.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;
 
@@ -48,7 +48,14 @@ impl Site {
     /// # Panics
     /// When it was not built.
     pub fn start() -> Site {
-        let folder = folder();
+        Self::of(&folder())
+    }
+
+    /// Serves a built folder.
+    ///
+    /// # Panics
+    /// When it was not built.
+    pub fn of(folder: &Path) -> Site {
         assert!(
             folder.join("index.html").is_file(),
             "there is no page in {}; build it by `cargo xtask build --dev`, or name its folder in KILN_DIST",
