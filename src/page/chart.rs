@@ -255,29 +255,31 @@ fn Chart(measure: Measure, look: Look) -> impl IntoView {
     let draw = OncePerFrame::new(move || {
         let Some(canvas) = canvas.try_get_untracked().flatten() else { return };
         page.state.with_untracked(|state| {
-            let Some(run) = &state.run else {
-                latest.set(None);
-                return clear(&canvas);
-            };
+            let Some(run) = &state.run else { return clear(&canvas) };
             let view = View { axis: axis.get_untracked(), span: span.get_untracked() };
-            let axis = view.axis;
             let past: Vec<_> = compared.get_untracked().iter().map(|(_, line)| line.clone()).collect();
-            smoothed.update_value(|smoothed| {
-                let steps = (run.generation, run.config.steps());
-                smoothed.update(&run.points, measure, axis, look.smoothing.get_untracked(), steps);
-                latest.set(smoothed.values().last().copied());
-                draw_lines(&canvas, run, measure, view, smoothed.values(), &past);
-            });
+            smoothed.with_value(|smoothed| draw_lines(&canvas, run, measure, view, smoothed.values(), &past));
         });
     });
     let visible = Rc::new(RefCell::new(true));
     {
         let (draw, visible) = (draw.clone(), visible.clone());
         effect(move || {
-            let _ = (points.get(), axis.get(), span.get());
+            let (axis, strength) = (axis.get(), look.smoothing.get());
+            points.track();
+            span.track();
             compared.track();
-            look.smoothing.track();
             canvas.track();
+            // Before the frame, not in it: what a frame writes after it was laid out is laid out again.
+            let last = page.state.with_untracked(|state| {
+                let run = state.run.as_ref()?;
+                let length = (run.generation, run.config.steps());
+                smoothed.try_update_value(|smoothed| {
+                    smoothed.update(&run.points, measure, axis, strength, length);
+                    smoothed.values().last().copied()
+                })?
+            });
+            latest.set(last);
             if *visible.borrow() {
                 draw.ask();
             }
@@ -634,9 +636,9 @@ fn hover_box(run: &Run, measure: Measure, step: u32, raw: f32, smooth: Option<f3
 fn Keys(measure: Measure, latest: RwSignal<Option<f32>>, scores: Memo<Vec<(u32, f32)>>) -> impl IntoView {
     let page = expect_context::<Page>();
     let tuned = page.slice(|state| state.run.as_ref().is_some_and(|run| run.config.finetune.is_some()));
+    let begun = memo(move || latest.get().is_some());
     live(move || {
         let lang = page.lang.get();
-        let training = latest.get()?;
         let validation = scores.with(|scores| scores.last().copied()).map(|(_, value)| {
             view! {
                 <span>
@@ -649,17 +651,19 @@ fn Keys(measure: Measure, latest: RwSignal<Option<f32>>, scores: Memo<Vec<(u32, 
                 </span>
             }
         });
-        Some(view! {
-            <span class="keys">
-                <span>
-                    <svg viewBox="0 0 24 8" aria-hidden="true">
-                        <path class="train" d="M0 4h24" />
-                    </svg>
-                    <span>{lang.training()}</span>
-                    <b>{format_value(measure, training)}</b>
+        begun.get().then(|| {
+            view! {
+                <span class="keys">
+                    <span>
+                        <svg viewBox="0 0 24 8" aria-hidden="true">
+                            <path class="train" d="M0 4h24" />
+                        </svg>
+                        <span>{lang.training()}</span>
+                        <b>{move || latest.get().map(|value| format_value(measure, value))}</b>
+                    </span>
+                    {validation}
                 </span>
-                {validation}
-            </span>
+            }
         })
     })
 }

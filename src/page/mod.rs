@@ -45,7 +45,7 @@ use std::rc::Rc;
 use leptos::prelude::*;
 use wasm_bindgen::JsCast;
 
-use self::browser::{OncePerFrame, after, document, now, on_window, recall, remember, window, write_address};
+use self::browser::{after, document, now, on_window, recall, remember, window, write_address};
 use self::engine::Engine;
 use self::reactive::{Memo, Views, effect, handler, live, part_of};
 use self::rest::Rest;
@@ -109,17 +109,12 @@ impl Page {
         let mut state = PageState::new(settings.config, settings.choice);
         state.workers = settings.workers;
         let state = RwSignal::new(state);
-        let waiting = StoredValue::<Vec<Event>>::new(Vec::new());
         // The engine is made before the page that its events go to.
         let page_slot = StoredValue::<Option<Page>, LocalStorage>::new_local(None);
-        let flush = OncePerFrame::new(move || {
-            if let Some(page) = page_slot.try_get_value().flatten() {
-                page.hear(waiting.try_update_value(std::mem::take).unwrap_or_default());
-            }
-        });
         let engine = engine(Box::new(move |event| {
-            waiting.try_update_value(|waiting| waiting.push(event));
-            flush.ask();
+            if let Some(page) = page_slot.try_get_value().flatten() {
+                page.hear(event);
+            }
         }));
         let language = recall("language").or_else(|| window().navigator().language()).unwrap_or_default();
         let page = Self(Box::leak(Box::new(Parts {
@@ -182,11 +177,8 @@ impl Page {
         self.engine.with_value(|engine| engine.start(choice, None));
     }
 
-    fn hear(self, events: Vec<Event>) {
-        let requests = self.state.try_update(|state| {
-            let now = now();
-            events.into_iter().flat_map(|event| state.apply(event, now)).collect::<Vec<_>>()
-        });
+    fn hear(self, event: Event) {
+        let requests = self.state.try_update(|state| state.apply(event, now()));
         self.answer(requests.unwrap_or_default());
     }
 

@@ -132,12 +132,13 @@ pub fn Try() -> impl IntoView {
         let _ = pad.set_pointer_capture(event.pointer_id());
         sheet.update_value(|sheet| sheet.pointer = Some(event.pointer_id()));
         drawing.set(true);
-        begin(place(&pad, &event));
+        begin(place(&pad.get_bounding_client_rect(), &event));
     };
     let moved = move |event: PointerEvent| {
         let ours = sheet.with_value(|sheet| sheet.pointer == Some(event.pointer_id()));
         let Some(pad) = pad.get_untracked().filter(|_| ours) else { return };
-        add(coalesced(&event).iter().map(|event| place(&pad, event)).collect());
+        let bounds = pad.get_bounding_client_rect();
+        add(coalesced(&event).iter().map(|event| place(&bounds, event)).collect());
     };
     let up = move |event: PointerEvent| {
         let ours = sheet.with_value(|sheet| sheet.pointer == Some(event.pointer_id()));
@@ -306,8 +307,8 @@ fn speak_later(page: Page) {
     });
 }
 
-fn place(pad: &web_sys::HtmlDivElement, event: &PointerEvent) -> Point {
-    let bounds = pad.get_bounding_client_rect();
+/// Where in these bounds a pointer is.
+fn place(bounds: &web_sys::DomRect, event: &PointerEvent) -> Point {
     let along = |at: i32, from: f64, length: f64| ((f64::from(at) - from) / length.max(1.0)) as f32;
     Point {
         x: along(event.client_x(), bounds.left(), bounds.width()),
