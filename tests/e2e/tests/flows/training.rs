@@ -56,9 +56,10 @@ fn a_click_trains_a_network_that_reads_what_is_drawn() {
 #[test]
 fn nothing_moves_by_itself_while_a_network_trains() {
     play(Site::start(), Kind::Plain, async |page| {
-        // No epoch ends meanwhile.
+        // No epoch ends meanwhile, and what is on the pad is read again and again.
         page.visit("?device=cpu").await?;
         page.until_state("ready", LOAD).await?;
+        page.draw_one().await?;
         page.press("train").await?;
         page.until("some points", SOON, |shown| shown.loss_points >= 3).await?;
         // What began with the click comes to an end.
