@@ -33,12 +33,16 @@ pub async fn read(tensors: Vec<Tensor<1>>) -> Result<Vec<Vec<f32>>, DeviceLost> 
 /// # Errors
 /// As [`read`].
 pub async fn read_flat(tensors: Vec<Tensor<1>>) -> Result<Vec<f32>, DeviceLost> {
-    let on_cpu = |tensor: &Tensor<1>| Some(tensor.clone().try_into_primitive::<Flex>().ok()?.to_contiguous());
-    let Some(tensors_on_cpu) = tensors.iter().map(on_cpu).collect::<Option<Vec<_>>>() else {
+    let Some(here) = tensors.iter().map(on_cpu).collect::<Option<Vec<_>>>() else {
         return Ok(read(tensors).await?.concat());
     };
-    let values: Option<Vec<&[f32]>> = tensors_on_cpu.iter().map(FloatTensor::<Flex>::as_slice).collect();
+    let values: Option<Vec<&[f32]>> = here.iter().map(FloatTensor::<Flex>::as_slice).collect();
     values.map(|values| values.concat()).ok_or_else(|| DeviceLost("a read of another type".into()))
+}
+
+/// A tensor in one piece, if it lies on the CPU: `as_slice` borrows its floats.
+pub fn on_cpu(tensor: &Tensor<1>) -> Option<FloatTensor<Flex>> {
+    Some(tensor.clone().try_into_primitive::<Flex>().ok()?.to_contiguous())
 }
 
 /// An open device and what a page says of it.

@@ -16,7 +16,7 @@ use burn::tensor::{Device, Tensor, TensorData};
 
 use super::RunConfig;
 use super::config::Optimizer as Choice;
-use crate::device::{DeviceLost, read};
+use crate::device::{DeviceLost, on_cpu, read};
 use crate::model::Network;
 
 /// Keeps divisions by small moments finite; Keras' value.
@@ -204,13 +204,8 @@ impl Optimizer {
         moments: &mut Vec<Tensor<1>>,
     ) -> Option<Stepped> {
         let rule = self.adam(learning_rate)?;
-        let primitive = |tensor: &Tensor<1>| {
-            let primitive = tensor.clone().try_into_primitive::<Flex>().ok()?;
-            Some(primitive.to_contiguous())
-        };
-        let (value, gradient) = (primitive(value)?, primitive(gradient)?);
-        let floats = |primitive| FloatTensor::<Flex>::as_slice::<f32>(primitive);
-        let (value, gradient) = (floats(&value)?, floats(&gradient)?);
+        let (value, gradient) = (on_cpu(value)?, on_cpu(gradient)?);
+        let (value, gradient) = (value.as_slice::<f32>()?, gradient.as_slice()?);
         // Where the values are, the moments are too. Nobody else has them, so nothing is copied here.
         let owned = |moment: Tensor<1>| moment.try_into_primitive::<Flex>().ok()?.into_data().try_into_vec().ok();
         let kept: Option<Vec<Vec<f32>>> = std::mem::take(moments).into_iter().map(owned).collect();
