@@ -61,10 +61,7 @@ impl Block {
     pub fn forward(&self, input: Maps, last: bool) -> Maps {
         let after = After { pool: self.pool, dense: last && self.norm.is_none() };
         let output = conv_relu_pool(input, self.weight.val(), self.bias.val(), self.padding, after);
-        match &self.norm {
-            Some(norm) => norm.forward(output.values()).into(),
-            None => output,
-        }
+        if self.norm.is_some() { self.normalize(output.values()).into() } else { output }
     }
 
     /// What the convolution answers before the pool: the maps that a reader is shown.
@@ -74,7 +71,10 @@ impl Block {
 
     /// The rest of the block, after [`Block::maps`].
     pub fn after_maps(&self, maps: Tensor<4>) -> Tensor<4> {
-        let output = if self.pool { pool(maps) } else { maps };
+        self.normalize(if self.pool { pool(maps) } else { maps })
+    }
+
+    fn normalize(&self, output: Tensor<4>) -> Tensor<4> {
         match &self.norm {
             Some(norm) => norm.forward(output),
             None => output,

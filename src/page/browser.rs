@@ -115,9 +115,14 @@ impl OncePerFrame {
         Self { waiting, run: Rc::new(run) }
     }
 
+    /// Whether it was asked for, and the frame has not come yet.
+    pub fn is_asked_for(&self) -> bool {
+        self.waiting.get().is_some()
+    }
+
     /// Asks for it.
     pub fn ask(&self) {
-        if self.waiting.get().is_some() {
+        if self.is_asked_for() {
             return;
         }
         let run = self.run.as_ref().as_ref().unchecked_ref();

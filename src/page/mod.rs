@@ -2,8 +2,8 @@
 //! worker's events say and posts commands.
 //!
 //! One way only: a click is an [`Action`] on the [`state`], which answers with requests to the [`engine`]; the
-//! engine's events are applied to the state; views read it. Events are gathered and applied once a frame, so however
-//! fast batches are done, the page does its work once for each picture.
+//! engine's events are applied to the state; views read it. An event is applied at once, and what comes after it before
+//! the next frame in that: however fast batches are done, the page does its work twice for each picture at most.
 
 pub mod browser;
 mod chart;
@@ -45,7 +45,7 @@ use std::rc::Rc;
 use leptos::prelude::*;
 use wasm_bindgen::JsCast;
 
-use self::browser::{after, document, now, on_window, recall, remember, window, write_address};
+use self::browser::{OncePerFrame, after, document, now, on_window, recall, remember, window, write_address};
 use self::engine::Engine;
 use self::reactive::{Memo, Views, effect, handler, live, part_of};
 use self::rest::Rest;
@@ -111,9 +111,24 @@ impl Page {
         let state = RwSignal::new(state);
         // The engine is made before the page that its events go to.
         let page_slot = StoredValue::<Option<Page>, LocalStorage>::new_local(None);
-        let engine = engine(Box::new(move |event| {
+        let hear = move |events| {
             if let Some(page) = page_slot.try_get_value().flatten() {
-                page.hear(event);
+                page.hear(events);
+            }
+        };
+        let waiting = StoredValue::<Vec<Event>>::new(Vec::new());
+        let frame = OncePerFrame::new(move || {
+            let events = waiting.try_update_value(std::mem::take).unwrap_or_default();
+            if !events.is_empty() {
+                hear(events);
+            }
+        });
+        let engine = engine(Box::new(move |event| {
+            if frame.is_asked_for() {
+                waiting.try_update_value(|waiting| waiting.push(event));
+            } else {
+                frame.ask();
+                hear(vec![event]);
             }
         }));
         let language = recall("language").or_else(|| window().navigator().language()).unwrap_or_default();
@@ -177,8 +192,11 @@ impl Page {
         self.engine.with_value(|engine| engine.start(choice, None));
     }
 
-    fn hear(self, event: Event) {
-        let requests = self.state.try_update(|state| state.apply(event, now()));
+    fn hear(self, events: Vec<Event>) {
+        let requests = self.state.try_update(|state| {
+            let now = now();
+            events.into_iter().flat_map(|event| state.apply(event, now)).collect::<Vec<_>>()
+        });
         self.answer(requests.unwrap_or_default());
     }
 
