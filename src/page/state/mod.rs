@@ -19,6 +19,7 @@ use self::sweep::{SweepAction, Tuning};
 use crate::data::PIXELS;
 use crate::data::augment::Augmentation;
 use crate::data::ranking::ranking;
+use crate::model::summarize;
 use crate::protocol::{Command, DataProgress, DeviceKind, DeviceReason, Event, Failure, LayerMaps, RunId, VERSION};
 use crate::training::exam::Exam;
 use crate::training::finetune::{Basis, Prepared};
@@ -122,6 +123,24 @@ pub struct Fault {
 /// run of more than a quarter of a million steps has to grow later.
 pub fn room(steps: u32) -> usize {
     steps.min(1 << 18) as usize
+}
+
+/// The most that [`make_room`] takes.
+const MOST_ROOM: usize = 16 << 20;
+
+/// Takes room for a run's checkpoints and gives it back, so that the tab's memory grows now. One comes each epoch, as a
+/// message and then as what it says, while the one before is still there; and a fourth fills the gaps between them and
+/// what else is kept.
+fn make_room(config: &RunConfig) {
+    // Of each parameter its value, the best one, and two moments, at most.
+    let checkpoint = 16 * summarize(&config.network).map_or(0, |summary| summary.parameters());
+    // The lines of both charts take theirs from it.
+    let lines = 2 * size_of::<f32>() * room(config.steps());
+    let mut room = Vec::<u8>::new();
+    // Where there is none, memory grows later or not at all.
+    let _ = room.try_reserve_exact((4 * checkpoint + lines).min(MOST_ROOM));
+    // Or the compiler would see that nothing is done with it.
+    std::hint::black_box(&room);
 }
 
 /// The run that the charts show.
@@ -806,6 +825,7 @@ impl PageState {
             self.past.keep(run);
         }
         self.run = Some(Run { generation, ..Run::new(config.clone()) });
+        make_room(&config);
         self.phase = Phase::Training(Activity::Starting);
         let run = self.next_run();
         vec![Request::Send(Command::Start { run, config, one_batch, from: None, basis })]
